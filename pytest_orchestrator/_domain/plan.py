@@ -1,0 +1,286 @@
+"""The validated value of a runbook: who does what, and what waits for what."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from hashlib import sha256
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+RelativePath = Annotated[str, StringConstraints(min_length=1)]
+UrlPath = Annotated[str, StringConstraints(pattern=r"^/")]
+Operation = Annotated[
+    str, StringConstraints(pattern=r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE) /\S*$")
+]
+Command = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Part(NamedTuple):
+    """One agent's share of one phase: what a phase fixture stands for."""
+
+    agent: str
+    phase: int
+
+    def __str__(self) -> str:
+        return f"{self.agent}_phase{self.phase}"
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """Read back what ``str`` wrote, e.g. ``"core_phase2"``."""
+        agent, _, phase = text.rpartition("_phase")
+        return cls(agent, int(phase))
+
+
+class _Value(BaseModel):
+    """A frozen piece of the runbook; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Budget(_Value):
+    """The bounds of one task; reaching a bound is allowed, passing it is not."""
+
+    max_attempts: int = Field(default=2, ge=1, le=20)
+    max_wall_s: float = Field(default=1800.0, gt=0)
+    """Seconds of wall-clock time one attempt may take."""
+    max_turns: int | None = Field(default=None, ge=1)
+    """``None``: no bound."""
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    """``None``: no bound."""
+    max_cost_usd: float | None = Field(default=None, gt=0)
+    """``None``: no bound."""
+
+
+class Run(_Value):
+    """What holds for the whole run."""
+
+    name: str = Field(min_length=1)
+    agents: str = "off"
+    """The back-end used when ``--agents`` does not say otherwise."""
+
+
+class Agent(_Value):
+    """Who works: a role, and the folders and files it alone may write."""
+
+    name: Name
+    role: str = Field(min_length=1)
+    owns: tuple[RelativePath, ...] = Field(min_length=1)
+    """Folders end in ``/``; everything else is one file."""
+    backend: str | None = None
+    """``None``: the run's back-end."""
+    budget: Budget | None = None
+    """``None``: the runbook's ``[budget]``."""
+
+
+class Task(_Value):
+    """One piece of work of one agent in one phase."""
+
+    name: Name
+    agent: Name
+    phase: int = Field(ge=0)
+    brief: RelativePath
+    needs: tuple[Name, ...] = ()
+    """Names of gates, contracts and tasks, in any order."""
+    publishes: tuple[Name, ...] = ()
+    """Names of contracts."""
+    checks: tuple[Command, ...] = ()
+    """Commands run in the agent's service folder after each attempt; each must exit with 0."""
+
+    @property
+    def part(self) -> Part:
+        """The agent's share of the phase this task belongs to."""
+        return Part(self.agent, self.phase)
+
+
+class Contract(_Value):
+    """A published document others build on."""
+
+    name: Name
+    kind: Literal["openapi", "models"]
+    path: RelativePath
+    publisher: Name
+    consumers: tuple[Name, ...] = ()
+    draft: RelativePath | None = None
+    """A document that stands in until the contract is published; ``None``: there is none."""
+    operations: tuple[Operation, ...] = ()
+    """What an OpenAPI contract must at least describe, e.g. ``"GET /health"``."""
+
+
+class Stack(_Value):
+    """How a kind of service is recognised, built, started and tested.
+
+    In commands ``{python}`` is the interpreter of the service's own environment
+    and ``{port}`` the port it was given.
+    """
+
+    name: Name
+    recognised_by: tuple[str, ...] = Field(min_length=1)
+    """Glob patterns below the service's folder; all of them must match something."""
+    tools: tuple[str, ...] = ()
+    """Programs that must be on the PATH."""
+    requirements: str | None = None
+    """File of Python requirements; its packages go into an environment of their own."""
+    build: tuple[Command, ...] = ()
+    start: Command
+    test: Command | None = None
+    """``None``: this stack has no tests of its own."""
+
+
+class Service(_Value):
+    """One program of the application."""
+
+    name: Name
+    agent: Name
+    path: RelativePath
+    stack: Name
+    """The stack it is meant to have; what it has is recognised from its files."""
+    health: UrlPath = "/health"
+    openapi: UrlPath | None = None
+    """Where the running service shows its OpenAPI document; ``None``: it has none."""
+    page: UrlPath | None = None
+    """Its root page, if it renders HTML; ``None``: it does not."""
+    title: str | None = None
+    """What the root page's title must contain; ``None``: anything."""
+    port: int = Field(ge=1, le=65535)
+    """The port it has in Compose; as a local process it gets a free one."""
+    environment: dict[Name, str] = Field(default_factory=dict)
+    """``{core}`` stands for the URL of service ``core``, ``{traces}`` for the trace store's."""
+    start_s: float = Field(default=30.0, gt=0)
+    """Seconds it may take from its start until its health endpoint answers."""
+    build_s: float = Field(default=600.0, gt=0)
+
+
+class Gate(_Value):
+    """The test module that judges a sync point."""
+
+    name: Name
+    title: str
+    phase: int = Field(ge=0)
+    tests: RelativePath
+    needs: tuple[Name, ...]
+    """Names of the tasks, contracts and gates that must be there before it can judge."""
+
+
+class Plan(_Value):
+    """A runbook that holds together. Names are keys; orders are those of the file."""
+
+    run: Run
+    budget: Budget
+    agents: dict[str, Agent]
+    tasks: dict[str, Task]
+    contracts: dict[str, Contract]
+    stacks: dict[str, Stack]
+    services: dict[str, Service]
+    gates: dict[str, Gate]
+    briefs: dict[str, str] = Field(default_factory=dict)
+    """The text of each brief, by path."""
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """Every agent's share of every phase, by phase, then in the agents' order."""
+        order = {name: i for i, name in enumerate(self.agents)}
+        return tuple(
+            sorted({t.part for t in self.tasks.values()}, key=lambda p: (p.phase, order[p.agent]))
+        )
+
+    @cached_property
+    def phases(self) -> tuple[int, ...]:
+        """The numbers of all phases, ascending."""
+        return tuple(sorted({p.phase for p in self.parts} | {g.phase for g in self.gates.values()}))
+
+    def tasks_of(self, part: Part) -> tuple[Task, ...]:
+        """The tasks of one part, in the order of the runbook."""
+        return tuple(t for t in self.tasks.values() if t.part == part)
+
+    def budget_of(self, agent: str) -> Budget:
+        """The bounds that hold for an agent's tasks."""
+        return self.agents[agent].budget or self.budget
+
+    def before(self, part: Part) -> Part | None:
+        """The same agent's part before this one; ``None`` for its first."""
+        own = [p for p in self.parts if p.agent == part.agent and p.phase < part.phase]
+        return own[-1] if own else None
+
+    def publishing_task(self, contract: str) -> Task:
+        """The task that publishes a contract; the runbook has exactly one."""
+        return next(t for t in self.tasks.values() if contract in t.publishes)
+
+    def needed_by(self, part: Part) -> tuple[frozenset[Part], frozenset[str]]:
+        """The parts and gates that must be decided before a part may start.
+
+        A contract with a draft is not waited for: the part starts on the draft.
+        """
+        parts: set[Part] = set()
+        gates: set[str] = set()
+        if (earlier := self.before(part)) is not None:
+            parts.add(earlier)
+        for task in self.tasks_of(part):
+            for name in task.needs:
+                if name in self.gates:
+                    gates.add(name)
+                elif name in self.tasks:
+                    parts.add(self.tasks[name].part)
+                elif (contract := self.contracts[name]).draft is None:
+                    parts.add(self.publishing_task(contract.name).part)
+        return frozenset(parts - {part}), frozenset(gates)
+
+    def needed_by_gate(self, gate: str) -> tuple[frozenset[Part], frozenset[str]]:
+        """The parts and gates that must be decided before a gate can judge."""
+        parts: set[Part] = set()
+        gates: set[str] = set()
+        for name in self.gates[gate].needs:
+            if name in self.gates:
+                gates.add(name)
+            elif name in self.tasks:
+                parts.add(self.tasks[name].part)
+            else:
+                parts.add(self.publishing_task(name).part)
+        return frozenset(parts), frozenset(gates)
+
+    def judged_by(self, gate: str) -> frozenset[Part]:
+        """All parts whose work a gate judges: what it needs, and what that needs in turn."""
+        seen_parts: set[Part] = set()
+        seen_gates: set[str] = set()
+        todo: list[Part | str] = [gate]
+        while todo:
+            node = todo.pop()
+            parts, gates = (
+                self.needed_by(node) if isinstance(node, Part) else self.needed_by_gate(node)
+            )
+            todo += [p for p in parts if p not in seen_parts]
+            todo += [g for g in gates if g not in seen_gates]
+            seen_parts |= parts
+            seen_gates |= gates
+        return frozenset(seen_parts)
+
+    def owned_paths(self, agent: str) -> tuple[str, ...]:
+        """Everything an agent may write: its folders and files, and its own contracts."""
+        own = [c.path for c in self.contracts.values() if c.publisher == agent]
+        return tuple(dict.fromkeys((*self.agents[agent].owns, *own)))
+
+    def gates_of_lane(self, part: Part) -> tuple[str, ...]:
+        """The gates that may have something to say on a part: those up to its phase."""
+        return tuple(g.name for g in self.gates.values() if g.phase <= part.phase)
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of all that agents are told: change it, and another run begins.
+
+        Bounds, service details and gates are left out: they change what is
+        judged, not what an agent is asked to build.
+        """
+        told = self.model_dump_json(include={"agents", "tasks", "contracts", "briefs"})
+        return sha256(told.encode()).hexdigest()
+
+
+def owns(paths: tuple[str, ...], path: str) -> bool:
+    """Whether ``path`` is one of the files or below one of the folders of ``paths``."""
+    return any(path == p or (p.endswith("/") and path.startswith(p)) for p in paths)
+
+
+def phase_numbers(expression: str) -> frozenset[int]:
+    """The phases a ``-m`` expression names, e.g. ``{2, 3}`` for ``"phase2 or phase3"``."""
+    return frozenset(int(n) for n in re.findall(r"\bphase(\d+)\b", expression))

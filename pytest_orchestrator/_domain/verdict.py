@@ -1,0 +1,64 @@
+"""What a check concludes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pytest_orchestrator.errors import GateFailed
+
+
+class Outcome(StrEnum):
+    """What a gate's verdict can be; everything but ``PASSED`` keeps dependents waiting."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    BLOCKED = "BLOCKED"
+    UNVERIFIABLE = "UNVERIFIABLE"
+    INFRA = "INFRA"
+    BUDGET = "BUDGET"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        where: The place, as precise as it is known: ``"core-api.json#/paths/~1health"``.
+        what: A sentence for the person who will fix it.
+        rule: Short stable name of the rule, e.g. ``"required"``; may be empty.
+    """
+
+    where: str
+    what: str
+    rule: str = ""
+
+    def __str__(self) -> str:
+        rule = f" [{self.rule}]" if self.rule else ""
+        return f"{self.where}: {self.what}{rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The findings of one check, in document order; empty means passed."""
+
+    check: str
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def __add__(self, other: Verdict) -> Verdict:
+        return Verdict(self.check, self.findings + other.findings)
+
+    def raise_for_findings(self) -> None:
+        """Fail the gate, unless nothing was found.
+
+        Raises:
+            GateFailed: There are findings; the message lists them all.
+        """
+        __tracebackhide__ = True
+        if self.findings:
+            raise GateFailed(self.check, self.findings)
