@@ -49,6 +49,7 @@ class Assignment:
         brief: The text of the task's brief.
         workspace: The folder the agent may write in.
         stack: The stack its service is meant to have; empty for an agent without one.
+        tools: The programs that stack needs.
         attempt: From 1.
         budget: The bounds of this attempt.
         contracts: What has been published so far, by name.
@@ -62,6 +63,7 @@ class Assignment:
     stack: str
     attempt: int
     budget: Budget
+    tools: tuple[str, ...] = ()
     contracts: Mapping[str, ContractRef] = field(default_factory=dict)
     error_context: str = ""
 

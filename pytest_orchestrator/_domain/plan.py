@@ -37,7 +37,7 @@ class Part(NamedTuple):
 class _Value(BaseModel):
     """A frozen piece of the runbook; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class Budget(_Value):
@@ -60,6 +60,8 @@ class Run(_Value):
     name: str = Field(min_length=1)
     agents: str = "off"
     """The back-end used when ``--agents`` does not say otherwise."""
+    hides: tuple[RelativePath, ...] = ()
+    """Folders and files no agent gets to see, e.g. the gates that judge its work."""
 
 
 class Agent(_Value):
@@ -80,14 +82,14 @@ class Task(_Value):
 
     name: Name
     agent: Name
-    phase: int = Field(ge=0)
+    phase: int = Field(ge=0, le=9999)
     brief: RelativePath
     needs: tuple[Name, ...] = ()
     """Names of gates, contracts and tasks, in any order."""
     publishes: tuple[Name, ...] = ()
     """Names of contracts."""
-    checks: tuple[Command, ...] = ()
-    """Commands run in the agent's service folder after each attempt; each must exit with 0."""
+    checks: tuple[Literal["build", "test"], ...] = ()
+    """Run on the agent's service after each attempt, by the commands of its stack."""
 
     @property
     def part(self) -> Part:
@@ -158,7 +160,7 @@ class Gate(_Value):
 
     name: Name
     title: str
-    phase: int = Field(ge=0)
+    phase: int = Field(ge=0, le=9999)
     tests: RelativePath
     needs: tuple[Name, ...]
     """Names of the tasks, contracts and gates that must be there before it can judge."""
@@ -272,7 +274,10 @@ class Plan(_Value):
         Bounds, service details and gates are left out: they change what is
         judged, not what an agent is asked to build.
         """
-        told = self.model_dump_json(include={"agents", "tasks", "contracts", "briefs"})
+        told = self.model_dump_json(
+            include={"agents", "tasks", "contracts", "briefs"},
+            exclude={"agents": {"__all__": {"budget"}}},
+        )
         return sha256(told.encode()).hexdigest()
 
 

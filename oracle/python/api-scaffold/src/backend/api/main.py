@@ -1,0 +1,9 @@
+"""The public API takes questions; so far it only says that it is up."""
+
+from __future__ import annotations
+
+import health
+from fastapi import FastAPI
+
+app = FastAPI(title="Public API", version="1.0.0")
+app.include_router(health.router)

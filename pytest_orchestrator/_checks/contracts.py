@@ -1,0 +1,88 @@
+"""The published contracts of a tree, as gates read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator._checks.answers import parse_json
+from pytest_orchestrator._checks.documents import read_document
+from pytest_orchestrator._domain.verdict import Finding, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_orchestrator._domain.plan import Contract
+
+SCHEMA_SUFFIX = ".schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedContract:
+    """One contract of a tree.
+
+    Attributes:
+        name: Its name in the runbook.
+        path: Where it stands, relative to the tree.
+        tree: The judged tree.
+    """
+
+    name: str
+    path: str
+    tree: Path
+
+    def read(self) -> bytes:
+        """The exact bytes.
+
+        Raises:
+            GateFailed: It was not published.
+        """
+        return _read(self.tree, self.path, self.name)
+
+    def document(self) -> object:
+        """The document, read from JSON or YAML.
+
+        Raises:
+            GateFailed: It was not published, or cannot be read.
+        """
+        document, verdict = read_document(self.read(), self.path)
+        verdict.raise_for_findings()
+        return document
+
+    def schema(self) -> object:
+        """The JSON Schema that goes with shared models, from the file next to them.
+
+        Raises:
+            GateFailed: It is not there, or is not JSON.
+        """
+        path = str(Path(self.path).with_suffix(SCHEMA_SUFFIX))
+        schema, verdict = parse_json(_read(self.tree, path, self.name), path)
+        verdict.raise_for_findings()
+        return schema
+
+
+class Contracts(Mapping[str, PublishedContract]):
+    """All contracts of the runbook by name, whether they are published in this tree or not."""
+
+    def __init__(self, contracts: Mapping[str, Contract], tree: Path) -> None:
+        self._contracts = contracts
+        self._tree = tree
+
+    def __getitem__(self, name: str) -> PublishedContract:
+        return PublishedContract(name, self._contracts[name].path, self._tree)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._contracts)
+
+    def __len__(self) -> int:
+        return len(self._contracts)
+
+
+def _read(tree: Path, path: str, name: str) -> bytes:
+    file = tree / path
+    if not file.is_file() or file.is_symlink():
+        missing = Finding(path, f"contract {name} is not published", "contract")
+        Verdict(name, (missing,)).raise_for_findings()
+    return file.read_bytes()

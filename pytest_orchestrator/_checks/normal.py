@@ -1,0 +1,196 @@
+"""The normal form of a schema: what it says, however it was written.
+
+One level at a time: schemas below stay as they are, so that recursive schemas
+have a normal form, too, and many ways to the same schema do not multiply it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator._checks.nodes import Node, canonical, join
+
+if TYPE_CHECKING:
+    from pytest_orchestrator._checks.outline import Outline
+
+Keywords = dict[str, Node]
+
+# Texts for people, and what only says where or how a schema was written down.
+_SAYS_NOTHING = frozenset(
+    """
+    $comment $defs $schema default definitions deprecated description discriminator example
+    examples externalDocs operationId servers summary tags title
+    """.split()  # noqa: SIM905 - a paragraph, not a column
+)
+_SAYS_NOTHING_IF: dict[str, tuple[object, ...]] = {
+    "additionalProperties": (True, {}),
+    "items": (True, {}),
+    "minItems": (0,),
+    "minLength": (0,),
+    "minProperties": (0,),
+    "properties": ({},),
+    "readOnly": (False,),
+    "required": ([],),
+    "uniqueItems": (False,),
+    "writeOnly": (False,),
+}
+_UNORDERED = ("enum", "required", "type")
+_TYPES: dict[type, str] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+}
+ONE_BELOW = frozenset(
+    """
+    additionalProperties contains contentSchema else if items not propertyNames then
+    unevaluatedItems unevaluatedProperties
+    """.split()  # noqa: SIM905 - a paragraph, not a column
+)
+NAMED_BELOW = frozenset(("dependentSchemas", "patternProperties", "properties"))
+CHOICES = ("allOf", "anyOf", "oneOf")
+_BELOW = ONE_BELOW | NAMED_BELOW | {*CHOICES, "prefixItems"}
+
+
+def normal(outline: Outline, schema: Node) -> Keywords:
+    """What a schema says, by keyword, each with the place where it says so.
+
+    ==========================================  ======================================
+    written                                     normal form
+    ==========================================  ======================================
+    ``$ref``, one of one (``allOf: [X]``)       what is referred to, ``X``
+    ``nullable: true``, ``anyOf: [X, null]``    ``X`` with ``"null"`` among its types
+    ``type: "string"``                          ``type: ["string"]``
+    ``const: 1``                                ``enum: [1]``, ``type: ["integer"]``
+    ``minimum: 1.0, exclusiveMinimum: true``    ``exclusiveMinimum: 1``
+    ``true``                                    nothing
+    ``false``                                   ``not: true``
+    ==========================================  ======================================
+
+    Lists without an order (``required``, ``enum``, ``type``) are sorted.
+    Titles, examples, defaults and extensions are left out.
+    """
+    keywords = _merged(outline, schema, frozenset())
+    if "enum" in keywords and "type" not in keywords:
+        values, pointer = keywords["enum"]
+        types = [_type_of(value) for value in _list(values)]
+        keywords["type"] = Node(_sorted(types), pointer)
+    return keywords
+
+
+def _merged(outline: Outline, schema: Node, inside: frozenset[int]) -> Keywords:
+    """The keywords of a schema and of all that is merely another way to it."""
+    if isinstance(schema.value, bool):
+        return {} if schema.value else {"not": schema._replace(value=True)}
+    if not isinstance(schema.value, dict):
+        return {} if schema.value is None else {"": schema}
+    if id(schema.value) in inside:  # it is itself, which says nothing more
+        return {}
+    inside |= {id(schema.value)}
+    keywords = _own(schema)
+    if "$ref" in keywords:
+        target = outline.resolve(Node({"$ref": keywords.pop("$ref").value}, schema.pointer))
+        others = {} if outline.ignores_siblings else keywords
+        apart = [*_list(others.get("allOf", schema).value), target.value]
+        keywords = _joined(others, _merged(outline, target, inside)) or {
+            **others,
+            "allOf": Node(apart, join(schema.pointer, "$ref")),
+        }
+    for choice in CHOICES:
+        if choice in keywords:
+            keywords = _without(choice, outline, keywords, inside) or keywords
+    return _with_nullable(keywords)
+
+
+def _own(schema: Node) -> Keywords:
+    """What a schema itself says, in one of the ways to say it."""
+    keywords = {key: node for key, node in schema.members() if _says_something(key, node.value)}
+    if "const" in keywords:
+        value, pointer = keywords.pop("const")
+        keywords.setdefault("enum", Node([value], pointer))
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(schema.child(exclusive).value, bool):
+            is_exclusive = keywords.pop(exclusive).value
+            if is_exclusive and bound in keywords:
+                keywords[exclusive] = keywords.pop(bound)
+    if "type" in keywords and isinstance(keywords["type"].value, str):
+        keywords["type"] = keywords["type"]._replace(value=[keywords["type"].value])
+    for key, node in keywords.items():
+        if key not in _BELOW:
+            value = _plain(node.value)
+            keywords[key] = node._replace(value=_sorted(value) if key in _UNORDERED else value)
+    return keywords
+
+
+def _says_something(key: str, value: object) -> bool:
+    # ``==`` alone would take ``false`` for ``0``.
+    empty = any(value == v and type(value) is type(v) for v in _SAYS_NOTHING_IF.get(key, ()))
+    return not (key in _SAYS_NOTHING or key.startswith("x-") or empty)
+
+
+def _without(
+    choice: str, outline: Outline, keywords: Keywords, inside: frozenset[int]
+) -> Keywords | None:
+    """The same without a choice that is none; ``None`` if it is one."""
+    written = list(keywords[choice].elements())
+    real = written if choice == "allOf" else [node for node in written if not _is_null(node)]
+    if len(real) != 1:
+        return None
+    said = _merged(outline, real[0], inside)
+    if len(real) < len(written) and not _add_null(said):
+        return None
+    return _joined({k: v for k, v in keywords.items() if k != choice}, said)
+
+
+def _joined(some: Keywords, others: Keywords) -> Keywords | None:
+    """Both at once; ``None`` if they speak of the same thing."""
+    return None if some.keys() & others.keys() else {**others, **some}
+
+
+def _with_nullable(keywords: Keywords) -> Keywords:
+    if "nullable" in keywords and keywords.pop("nullable").value is True:
+        _add_null(keywords)
+    return keywords
+
+
+def _is_null(schema: Node) -> bool:
+    said = {key: node.value for key, node in _own(schema).items()}
+    return said in ({"type": ["null"]}, {"enum": [None]}, {"type": ["null"], "enum": [None]})
+
+
+def _add_null(keywords: Keywords) -> bool:
+    """Allow ``null`` besides; whether that could be said."""
+    for key, null in (("type", "null"), ("enum", None)):
+        if key in keywords:
+            node = keywords[key]
+            keywords[key] = node._replace(value=_sorted([*_list(node.value), null]))
+    return not keywords or "type" in keywords or "enum" in keywords
+
+
+def _plain(value: object) -> object:
+    """A value with ``5`` for ``5.0``, all the way down."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return value
+
+
+def _sorted(values: object) -> object:
+    """A list without repetitions, in one order; anything else as it is."""
+    if not isinstance(values, list):
+        return values
+    return [value for _, value in sorted({canonical(v): v for v in values}.items())]
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _type_of(value: object) -> str:
+    if value is None:
+        return "null"
+    return _TYPES.get(type(value), "object")

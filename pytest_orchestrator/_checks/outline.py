@@ -1,0 +1,95 @@
+"""The parts of an OpenAPI document, wherever they are written down."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_orchestrator._checks.nodes import Node, follow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+
+
+class Operation(NamedTuple):
+    """A method of a path: ``("POST", "/internal/query", …)``."""
+
+    method: str
+    path: str
+    node: Node
+    shared: Node
+    """The path item's parameters, which hold for all its methods."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Outline:
+    """An OpenAPI document by its parts; what is malformed or leads nowhere is not a part."""
+
+    def __init__(self, document: object) -> None:
+        self.root = Node(document)
+
+    @property
+    def ignores_siblings(self) -> bool:
+        """Whether what stands beside a ``$ref`` counts for nothing, as in OpenAPI 3.0."""
+        return str(self.root.child("openapi").value).startswith("3.0")
+
+    def resolve(self, node: Node) -> Node:
+        """The node itself, or what it refers to in the end."""
+        seen: set[str] = set()
+        while "$ref" in node:
+            reference = node.child("$ref").value
+            if not isinstance(reference, str) or reference in seen:
+                return Node(None, node.pointer)
+            seen.add(reference)
+            try:
+                node = follow(self.root.value, reference)
+            except LookupError:
+                return Node(None, node.pointer)
+        return node
+
+    def operations(self) -> Iterator[Operation]:
+        """All operations, in document order."""
+        for path, written in self.root.child("paths").members():
+            item = self.resolve(written)
+            shared = item.child("parameters")
+            for key, node in item.members():
+                if key in METHODS and isinstance(node.value, dict):
+                    yield Operation(key.upper(), path, node, shared)
+            for method, node in item.child("additionalOperations").members():
+                yield Operation(method, path, node, shared)
+
+    def instead_of(self, path: str) -> str:
+        """What there is when an operation of this path is not, for the end of a sentence."""
+        methods = [operation.method for operation in self.operations() if operation.path == path]
+        if methods:
+            return f"this path has {', '.join(methods)}"
+        paths = [operation.path for operation in self.operations()]
+        nearest = get_close_matches(path, paths, n=1, cutoff=0)
+        return f"the nearest path is {nearest[0]}" if nearest else "no operation is"
+
+    def parameters(self, operation: Operation) -> dict[tuple[str, str], Node]:
+        """Parameters by place and name, ``("path", "id")``; an operation's own come first."""
+        found: dict[tuple[str, str], Node] = {}
+        for source in (operation.node.child("parameters"), operation.shared):
+            for written in source.elements():
+                node = self.resolve(written)
+                kind, name = node.child("in").value, node.child("name").value
+                if isinstance(kind, str) and isinstance(name, str):
+                    found.setdefault((kind, name.lower() if kind == "header" else name), node)
+        return found
+
+    def content(self, holder: Node) -> dict[str, Node]:
+        """Schemas by media type, without the media type's parameters."""
+        return {
+            media_type(written): self.resolve(node).child("schema")
+            for written, node in holder.child("content").members()
+        }
+
+
+def media_type(text: str) -> str:
+    """``"application/json"`` for ``"Application/JSON; charset=utf-8"``."""
+    return text.partition(";")[0].strip().lower()

@@ -1,0 +1,170 @@
+"""What happened in a run: the ledger's events, past participles, never changed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from pytest_orchestrator._domain.verdict import Outcome
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunCreated(_Event):
+    """A run began; whoever comes back to it must bring the same identity."""
+
+    kind: Literal["run_created"] = "run_created"
+    identity: str
+    """Digest of what the agents are told and of who they are."""
+    agents: str
+    """The back-end, e.g. ``"oracle"``."""
+
+
+class SessionStarted(_Event):
+    """A pytest session took up the run."""
+
+    kind: Literal["session_started"] = "session_started"
+    session: str
+    pid: int
+
+
+class SessionCancelled(_Event):
+    """The session is stopping early; whatever it waits for is to end."""
+
+    kind: Literal["session_cancelled"] = "session_cancelled"
+    session: str
+    reason: str
+
+
+class NodeClaimed(_Event):
+    """Somebody has the right to carry out a phase, or to judge a gate that was not selected.
+
+    The id of this event is the claim's fencing token.
+    """
+
+    kind: Literal["node_claimed"] = "node_claimed"
+    node: str
+    session: str
+    worker: str
+
+
+class PhaseFinished(_Event):
+    """One agent's part of a phase is over."""
+
+    kind: Literal["phase_finished"] = "phase_finished"
+    part: str
+    session: str
+    status: Literal["succeeded", "failed", "parked"]
+    reason: str = ""
+    commit: str = ""
+    """What the agent built; empty if it failed."""
+
+
+class AttemptStarted(_Event):
+    """An agent was given a task."""
+
+    kind: Literal["attempt_started"] = "attempt_started"
+    part: str
+    task: str
+    attempt: int
+
+
+class AttemptFinished(_Event):
+    """An agent came back, or was ended."""
+
+    kind: Literal["attempt_finished"] = "attempt_finished"
+    part: str
+    task: str
+    attempt: int
+    status: Literal["succeeded", "failed"]
+    reason: str = ""
+    seconds: float = 0.0
+    cost_usd: float = 0.0
+
+
+class TaskParked(_Event):
+    """A task has to wait for something that is not there; the others go on."""
+
+    kind: Literal["task_parked"] = "task_parked"
+    part: str
+    task: str
+    reason: str
+
+
+class ContractPublished(_Event):
+    """A contract was validated and stored; revision 0 is its draft."""
+
+    kind: Literal["contract_published"] = "contract_published"
+    name: str
+    revision: int
+    sha256: str
+    part: str
+
+
+class GateOpened(_Event):
+    """A gate is about to judge; a verdict needs an outcome of every one of its tests."""
+
+    kind: Literal["gate_opened"] = "gate_opened"
+    gate: str
+    key: str
+    """Digest of all that is judged and of what judges it."""
+    tests: tuple[str, ...]
+
+
+class GateTestFinished(_Event):
+    """One test of a gate has an outcome."""
+
+    kind: Literal["gate_test_finished"] = "gate_test_finished"
+    gate: str
+    key: str
+    test: str
+    outcome: Outcome
+    reason: str = ""
+
+
+class GateBlocked(_Event):
+    """A gate could not judge, because what it needs is not there."""
+
+    kind: Literal["gate_blocked"] = "gate_blocked"
+    gate: str
+    session: str
+    reason: str
+
+
+Event = Annotated[
+    RunCreated
+    | SessionStarted
+    | SessionCancelled
+    | NodeClaimed
+    | PhaseFinished
+    | AttemptStarted
+    | AttemptFinished
+    | TaskParked
+    | ContractPublished
+    | GateOpened
+    | GateTestFinished
+    | GateBlocked,
+    Field(discriminator="kind"),
+]
+
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class Entry(NamedTuple):
+    """An event with its place in the ledger and its time (Unix epoch)."""
+
+    id: int
+    at_s: float
+    event: Event
+
+
+def parse_event(text: str | bytes) -> Event:
+    """Read an event back from its JSON.
+
+    Raises:
+        pydantic.ValidationError: It is not one.
+    """
+    return _ADAPTER.validate_json(text)

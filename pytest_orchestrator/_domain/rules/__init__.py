@@ -1,0 +1,1 @@
+"""What a runbook has to fulfil, one module per kind of rule."""

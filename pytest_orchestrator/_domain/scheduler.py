@@ -1,0 +1,146 @@
+"""What may happen next: pure decisions over the plan and the state of the run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._domain.verdict import Outcome
+
+if TYPE_CHECKING:
+    from pytest_orchestrator._domain.plan import Plan, Task
+    from pytest_orchestrator._domain.state import PhaseState, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Nobody has it, all it needs is decided: claim it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Somebody has claimed it and is alive, as far as the ledger knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """It is over; this is how it ended."""
+
+    phase: PhaseState
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """These have to be decided first."""
+
+    parts: frozenset[Part]
+    gates: frozenset[str]
+
+
+Decision = Run | Wait | Reuse | Need
+
+
+def decide(
+    plan: Plan, state: RunState, part: Part, *, session: str, open_gates: frozenset[str]
+) -> Decision:
+    """Say what somebody who needs ``part`` should do next.
+
+    A part that succeeded is never done again. One that failed or was parked is
+    done again by the next session, not by this one.
+
+    Args:
+        plan: The plan of this run.
+        state: What the ledger knows.
+        part: What is needed.
+        session: The session that asks.
+        open_gates: The gates that still have to be judged in this session.
+    """
+    phase = state.phase(part)
+    if is_decided(phase, session):
+        return Reuse(phase)
+    if phase.status == "running" and phase.session == session:
+        return Wait()
+    parts, gates = plan.needed_by(part)
+    open_parts = {p for p in parts if not is_decided(state.phase(p), session)}
+    if open_parts or gates & open_gates:
+        return Need(frozenset(open_parts), gates & open_gates)
+    return Run()
+
+
+def is_decided(phase: PhaseState, session: str) -> bool:
+    """Whether a part is over, as far as this session goes."""
+    if phase.status == "succeeded":
+        return True
+    return phase.status in {"failed", "parked"} and phase.session == session
+
+
+def standing(state: RunState, gate: str, *, session: str) -> tuple[Outcome | None, str]:
+    """A gate's verdict and the reason for it; ``None`` while it has none."""
+    known = state.gate(gate)
+    if known.blocked is not None:
+        blocked_session, reason = known.blocked
+        return (Outcome.BLOCKED, reason) if blocked_session == session else (None, "")
+    if known.record is None:
+        return None, ""
+    return known.record.verdict(), known.record.reason()
+
+
+def gates_before(plan: Plan, node: Part | str) -> tuple[str, ...]:
+    """Every gate that has to have passed before a gate or part makes sense, in the plan's order."""
+    found: set[str] = set()
+    seen: set[Part | str] = {node}
+    todo: list[Part | str] = [node]
+    while todo:
+        current = todo.pop()
+        parts, gates = (
+            plan.needed_by(current)
+            if isinstance(current, Part)
+            else plan.needed_by_gate(current)
+        )
+        found |= gates
+        new = (set(parts) | set(gates)) - seen
+        seen |= new
+        todo += new
+    return tuple(g for g in plan.gates if g in found)
+
+
+def why_blocked(plan: Plan, state: RunState, gate: str, *, session: str) -> str:
+    """Why a gate cannot judge: the first gate before it that has not passed; empty if it can."""
+    for before in gates_before(plan, gate):
+        outcome, reason = standing(state, before, session=session)
+        if outcome is Outcome.BLOCKED:
+            continue
+        if outcome is None:
+            return f"{before} has not been judged"
+        if outcome is not Outcome.PASSED:
+            return f"{before} is {outcome}" + (f": {first_line(reason)}" if reason else "")
+    return ""
+
+
+def missing_for(plan: Plan, state: RunState, task: Task, *, session: str) -> str:
+    """What a task still waits for, as a sentence; empty if it can be done now."""
+    for name in task.needs:
+        if name in plan.gates:
+            outcome, reason = standing(state, name, session=session)
+            if outcome is not Outcome.PASSED:
+                told = f": {first_line(reason)}" if reason else ""
+                return f"gate {name} is {outcome or 'not judged'}{told}"
+        elif name in plan.tasks:
+            if not _is_there(state, plan.tasks[name], asking=task):
+                return f"task {name} is not done"
+        elif name not in state.contracts:
+            return f"contract {name} is not published, and there is no draft of it"
+    return ""
+
+
+def _is_there(state: RunState, task: Task, *, asking: Task) -> bool:
+    if task.name not in state.tasks_done:
+        return False
+    over = state.phase(task.part).status in {"succeeded", "parked"}
+    return over or task.part == asking.part
+
+
+def first_line(text: str) -> str:
+    """The first line of a reason, without what a reader of a summary can do without."""
+    return text.strip().split("\n", 1)[0].strip()

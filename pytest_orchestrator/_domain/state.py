@@ -1,0 +1,240 @@
+"""What the events of a run add up to; computed, never stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from pytest_orchestrator._domain.event import (
+    AttemptFinished,
+    AttemptStarted,
+    ContractPublished,
+    Entry,
+    GateBlocked,
+    GateOpened,
+    GateTestFinished,
+    NodeClaimed,
+    PhaseFinished,
+    RunCreated,
+    SessionCancelled,
+    SessionStarted,
+    TaskParked,
+)
+from pytest_orchestrator._domain.verdict import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PhaseStatus = Literal["pending", "running", "succeeded", "failed", "parked"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseState:
+    """Where one part stands."""
+
+    status: PhaseStatus = "pending"
+    reason: str = ""
+    commit: str = ""
+    session: str = ""
+    """The session that claimed or finished it last."""
+    worker: str = ""
+    attempts: dict[str, int] = field(default_factory=dict)
+    """Attempts so far, by task."""
+    died: int = 0
+    """How often whoever carried it out has died, in the session that claimed it last."""
+    parked: dict[str, str] = field(default_factory=dict)
+    """What each parked task waits for."""
+    claimed_s: float = 0.0
+    finished_s: float = 0.0
+    token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """What is known of a gate for one key."""
+
+    key: str
+    tests: tuple[str, ...] = ()
+    """Every test the gate has; empty as long as nobody has seen them all."""
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    judged_s: float = 0.0
+
+    def verdict(self) -> Outcome | None:
+        """The gate's verdict; ``None`` while a test is missing and none has failed."""
+        known = set(self.outcomes.values())
+        if Outcome.FAILED in known:
+            return Outcome.FAILED
+        worse = [o for o in Outcome if o in known and o is not Outcome.PASSED]
+        if worse:
+            return worse[0]
+        if not self.tests or any(test not in self.outcomes for test in self.tests):
+            return None
+        return Outcome.PASSED
+
+    def reason(self) -> str:
+        """Why it did not pass: of the tests that decided, the first by name."""
+        verdict = self.verdict()
+        told = [t for t, outcome in sorted(self.outcomes.items()) if outcome is verdict]
+        if verdict is Outcome.PASSED or not told:
+            return ""
+        return self.reasons.get(told[0], "") or f"{told[0]} is {verdict}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """Everything known of one gate."""
+
+    records: dict[str, GateRecord] = field(default_factory=dict)
+    """By key."""
+    current: str = ""
+    """The key it was opened with last."""
+    blocked: tuple[str, str] | None = None
+    """Session and reason, if the last thing known is that it could not judge."""
+
+    @property
+    def record(self) -> GateRecord | None:
+        """What is known for the key it was opened with last."""
+        return self.records.get(self.current)
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """Everything known of a run."""
+
+    identity: str = ""
+    agents: str = ""
+    phases: dict[str, PhaseState] = field(default_factory=dict)
+    gates: dict[str, GateState] = field(default_factory=dict)
+    claims: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Latest fencing token and worker of each claimed node."""
+    contracts: dict[str, ContractPublished] = field(default_factory=dict)
+    """The latest revision of each contract, drafts included."""
+    tasks_done: frozenset[str] = frozenset()
+    """Tasks whose last attempt succeeded; their part may still be under way."""
+    session: str = ""
+    """The session that took up the run last."""
+    session_started_s: float = 0.0
+    cancelled: dict[str, str] = field(default_factory=dict)
+    """Why a session is stopping, by session."""
+    cost_usd: float = 0.0
+    last_id: int = 0
+
+    def phase(self, part: object) -> PhaseState:
+        """Where a part stands; ``pending`` if nothing is known of it."""
+        return self.phases.get(str(part), PhaseState())
+
+    def gate(self, name: str) -> GateState:
+        """What is known of a gate; nothing, if nobody has asked it."""
+        return self.gates.get(name, GateState())
+
+
+def fold(entries: Iterable[Entry], state: RunState | None = None) -> RunState:
+    """Add events to a state; the same, however the events are cut into pieces."""
+    state = state or RunState()
+    for entry in entries:
+        state = replace(_apply(state, entry), last_id=entry.id)
+    return state
+
+
+def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - one match over all events
+    event = entry.event
+    match event:
+        case RunCreated():
+            return replace(state, identity=event.identity, agents=event.agents)
+        case SessionStarted():
+            return replace(state, session=event.session, session_started_s=entry.at_s)
+        case SessionCancelled():
+            return replace(state, cancelled={**state.cancelled, event.session: event.reason})
+        case NodeClaimed():
+            return _claimed(state, entry, event)
+        case AttemptStarted():
+            phase = state.phase(event.part)
+            attempts = {**phase.attempts, event.task: event.attempt}
+            state = replace(state, tasks_done=state.tasks_done - {event.task})
+            return _with_phase(state, event.part, replace(phase, attempts=attempts))
+        case AttemptFinished():
+            done = {event.task} if event.status == "succeeded" else set()
+            spent = state.cost_usd + event.cost_usd
+            state = replace(state, cost_usd=spent, tasks_done=state.tasks_done | done)
+            phase = replace(state.phase(event.part), reason=event.reason)
+            return _with_phase(state, event.part, phase)
+        case TaskParked():
+            phase = state.phase(event.part)
+            parked = {**phase.parked, event.task: event.reason}
+            return _with_phase(state, event.part, replace(phase, parked=parked))
+        case PhaseFinished():
+            return _finished(state, entry, event)
+        case ContractPublished():
+            return replace(state, contracts={**state.contracts, event.name: event})
+        case GateOpened():
+            return _opened(state, event)
+        case GateTestFinished():
+            return _judged(state, entry, event)
+        case GateBlocked():
+            gate = replace(state.gate(event.gate), blocked=(event.session, event.reason))
+            return replace(state, gates={**state.gates, event.gate: gate})
+
+
+def _with_phase(state: RunState, part: str, phase: PhaseState) -> RunState:
+    return replace(state, phases={**state.phases, part: phase})
+
+
+def _claimed(state: RunState, entry: Entry, event: NodeClaimed) -> RunState:
+    claims = {**state.claims, event.node: (entry.id, event.worker)}
+    before = state.phase(event.node)
+    died_on_it = before.status == "running"
+    died = before.died + 1 if died_on_it and before.session == event.session else 0
+    reason = before.reason if before.status in {"running", "failed"} else ""
+    if died_on_it and not reason:
+        reason = f"the process that carried it out for {before.worker} ended before it was done"
+    phase = PhaseState(
+        status="running",
+        session=event.session,
+        worker=event.worker,
+        reason=reason,
+        commit=before.commit,
+        attempts=before.attempts,
+        died=died,
+        claimed_s=entry.at_s,
+        token=entry.id,
+    )
+    return replace(_with_phase(state, event.node, phase), claims=claims)
+
+
+def _finished(state: RunState, entry: Entry, event: PhaseFinished) -> RunState:
+    before = state.phase(event.part)
+    phase = replace(
+        before,
+        status=event.status,
+        reason=event.reason,
+        commit=event.commit or before.commit,
+        session=event.session,
+        finished_s=entry.at_s,
+    )
+    return _with_phase(state, event.part, phase)
+
+
+def _opened(state: RunState, event: GateOpened) -> RunState:
+    gate = state.gate(event.gate)
+    record = gate.records.get(event.key, GateRecord(event.key))
+    record = replace(record, tests=event.tests or record.tests)
+    gate = replace(
+        gate, records={**gate.records, event.key: record}, current=event.key, blocked=None
+    )
+    return replace(state, gates={**state.gates, event.gate: gate})
+
+
+def _judged(state: RunState, entry: Entry, event: GateTestFinished) -> RunState:
+    gate = state.gate(event.gate)
+    record = gate.records.get(event.key, GateRecord(event.key))
+    record = replace(
+        record,
+        outcomes={**record.outcomes, event.test: event.outcome},
+        reasons={**record.reasons, event.test: event.reason},
+        judged_s=entry.at_s,
+    )
+    gate = replace(
+        gate, records={**gate.records, event.key: record}, current=event.key, blocked=None
+    )
+    return replace(state, gates={**state.gates, event.gate: gate})

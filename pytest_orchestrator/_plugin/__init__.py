@@ -1,0 +1,1 @@
+"""What a pytest session with a runbook is made of."""

@@ -1,0 +1,187 @@
+"""What a runner process does: one part with its agent, or one gate without any."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator import _backends
+from pytest_orchestrator._checks.documents import read_document
+from pytest_orchestrator._checks.openapi import check_covers, check_openapi
+from pytest_orchestrator._domain.event import GateBlocked, GateOpened, GateTestFinished
+from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
+from pytest_orchestrator._run.judge import Project, judge
+from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.obtain import Order
+from pytest_orchestrator._run.runbook import load_runbook
+from pytest_orchestrator._run.runner import PhaseRunner
+from pytest_orchestrator._run.watch import Claim, Watch
+from pytest_orchestrator._run.workspace import Workspaces
+from pytest_orchestrator._stack.process import ProcessRuntime
+from pytest_orchestrator.errors import GateFailed, Infra, Unverifiable
+
+if TYPE_CHECKING:
+    from pytest_orchestrator._domain.plan import Contract, Plan, Task
+
+
+def carry_out(text: str) -> int:
+    """Do what an ``Order`` in JSON says; its end is in the ledger.
+
+    Returns:
+        The exit status: always 0, what matters is in the ledger.
+    """
+    order = Order(**json.loads(text))
+    # The claim's lock is ours now, and must not become our children's.
+    os.set_inheritable(order.lock_fd, False)  # noqa: FBT003 - its only parameter
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run = _Run(order)
+    if order.node in run.plan.gates:
+        run.judge_gate()
+    else:
+        run.carry_out_part(Part.parse(order.node))
+    return 0
+
+
+class _Run:
+    """The run as this process sees it."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.project = Project(Path(order.root), Path(order.runbook))
+        self.plan = load_runbook(self.project.runbook)
+        self.folder = Path(order.run_folder)
+        self.ledger = Ledger(self.folder)
+        self.claim = Claim(order.node, order.session, order.token)
+
+    def carry_out_part(self, part: Part) -> None:
+        backend = _backends.make_backend(
+            self.plan.agents[part.agent].backend or self.order.agents, self.project.root
+        )
+        workspaces = Workspaces(self.plan, self.folder, self.project.root)
+        judge_ = LaneJudge(self.plan, self.project, self.folder)
+        watch = Watch(
+            Ledger(self.folder), self.folder / "run.lock", self.claim, lambda: runner.out_of_time()
+        )
+        runner = PhaseRunner(
+            self.plan, self.ledger, workspaces, backend, judge_, self.claim, watch, part
+        )
+        watch.start()
+        runner.run()
+
+    def judge_gate(self) -> None:
+        """Judge a gate that is not part of the session, and copy the outcomes."""
+        Watch(Ledger(self.folder), self.folder / "run.lock", self.claim, lambda: None).start()
+        gate, key = self.order.node, self.order.key
+        workspaces = Workspaces(self.plan, self.folder, self.project.root)
+        tree = workspaces.lay_out(self.order.tree, gate)
+        module = self.project.root / self.plan.gates[gate].tests
+        folder = _fresh(self.folder / "judged" / gate)
+        record = judge(self.project, tree, [module], [gate], folder).gate(gate).record
+        if record is None or not record.tests:
+            reason = f"{self.plan.gates[gate].tests} has no tests of {gate}: it cannot pass"
+            self._write(GateBlocked(gate=gate, session=self.order.session, reason=reason))
+            return
+        self._write(GateOpened(gate=gate, key=key, tests=record.tests))
+        for test, outcome in record.outcomes.items():
+            reason = record.reasons[test]
+            self._write(
+                GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
+            )
+
+    def _write(self, event: GateBlocked | GateOpened | GateTestFinished) -> None:
+        self.ledger.append(event, node=self.claim.node, token=self.claim.token)
+
+
+class LaneJudge:
+    """Judges one lane's workspace by itself, with everything agents cannot reach.
+
+    Args:
+        plan: The plan of the run.
+        project: Whose gates judge.
+        folder: The run's folder.
+    """
+
+    def __init__(self, plan: Plan, project: Project, folder: Path) -> None:
+        self.plan = plan
+        self.project = project
+        self.folder = folder
+
+    def own_checks(self, task: Task, tree: Path) -> Verdict:
+        """Build or test the agent's services, as the task demands."""
+        verdict = Verdict(task.name)
+        services = [s.name for s in self.plan.services.values() if s.agent == task.agent]
+        if not task.checks or not services:
+            return verdict
+        with self._runtime(task.name, tree) as runtime:
+            for service in services:
+                for check in task.checks:
+                    try:
+                        runtime.run_check(service, check)
+                    except GateFailed as failed:
+                        verdict += Verdict(task.name, _findings(failed))
+                    except (Unverifiable, Infra):
+                        # Not the agent's doing; the gate will say so.
+                        continue
+        return verdict
+
+    def gates(self, part: Part, tree: Path) -> Verdict:
+        """Have the gates up to this phase judge the lane alone."""
+        gates = [self.plan.gates[name] for name in self.plan.gates_of_lane(part)]
+        if not gates:
+            return Verdict(str(part))
+        state = judge(
+            self.project,
+            tree,
+            [self.project.root / gate.tests for gate in gates],
+            [gate.name for gate in gates],
+            _fresh(self.folder / "judged" / str(part)),
+            lane=part.agent,
+        )
+        findings = [
+            Finding(test.rpartition("::")[2], record.reasons[test], gate.name)
+            for gate in gates
+            if (record := state.gate(gate.name).record) is not None
+            for test, outcome in record.outcomes.items()
+            if outcome is Outcome.FAILED
+        ]
+        return Verdict(str(part), tuple(findings))
+
+    def contract(self, contract: Contract, data: bytes) -> Verdict:
+        """Whether a document may be published."""
+        if contract.kind != "openapi":
+            return _is_text(contract.path, data)
+        document, verdict = read_document(data, contract.path)
+        if document is None:
+            return verdict
+        verdict += check_openapi(document, contract.path)
+        if verdict.passed:
+            verdict += check_covers(document, contract.operations, contract.path)
+        return verdict
+
+    def _runtime(self, name: str, tree: Path) -> ProcessRuntime:
+        cache = self.project.root / ".orchestrator" / "cache"
+        return ProcessRuntime(self.plan, tree, self.folder / "services" / name, cache)
+
+
+def _fresh(folder: Path) -> Path:
+    """A folder below ``folder`` that nobody has used."""
+    taken = len(list(folder.glob("*"))) if folder.exists() else 0
+    return folder / str(taken + 1)
+
+
+def _findings(failed: GateFailed) -> tuple[Finding, ...]:
+    return tuple(f for f in failed.findings if isinstance(f, Finding))
+
+
+def _is_text(path: str, data: bytes) -> Verdict:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        return Verdict(path, (Finding(path, f"is not UTF-8 text: {error}", "encoding"),))
+    if not text.strip():
+        return Verdict(path, (Finding(path, "is empty", "empty"),))
+    return Verdict(path)

@@ -1,0 +1,226 @@
+"""Ordering, gating and recording of tests; the same in every process that runs tests."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_orchestrator._domain.order import Graph, Item, item_graph
+from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_orchestrator._plugin.session import RunSession
+
+GATE_PROPERTY = "orchestrator_gate"
+OUTCOME_PROPERTY = "orchestrator_outcome"
+
+
+class Items:
+    """Hooks on the session's tests.
+
+    Args:
+        session: The session's view of its run.
+        config: pytest's configuration.
+    """
+
+    def __init__(self, session: RunSession, config: pytest.Config) -> None:
+        self.session = session
+        self.graph = Graph((), (), {})
+        self.dry = bool(config.getoption("collectonly") or config.getoption("setupplan", False))
+        self._parts = {str(part): part for part in session.plan.parts}
+        self._refused: dict[str, str] = {}
+        self._outcomes: dict[str, tuple[Outcome, str]] = {}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None]:
+        """Mark, narrow and order the tests; outermost, so that nobody reorders them afterwards."""
+        for item in items:
+            self._mark(item)
+        self._narrow(config, items)
+        self._note_gates(config, items)
+        yield
+        plan = self.session.plan
+        described = [self._describe(item) for item in items]
+        graph = item_graph(plan, described, with_agents=self.session.with_agents)
+        items[:] = [items[index] for index in graph.order()]
+        described = [self._describe(item) for item in items]
+        self.graph = item_graph(plan, described, with_agents=self.session.with_agents)
+        self.session.selected = frozenset(i.gate for i in described if i.gate)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
+        """Report a gate's test as passed without running it, if it passed on exactly this before."""
+        gate = self._gate(item)
+        if self.dry or not gate or item.nodeid in self._refused:
+            return None
+        if not self.session.is_reusable(gate, item.nodeid):
+            return None
+        self.session.open_gate(gate)
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for when in ("setup", "call", "teardown"):
+            report = pytest.TestReport(
+                nodeid=item.nodeid,
+                location=item.location,
+                keywords={},
+                outcome="passed",
+                longrepr=None,
+                when=when,  # type: ignore[arg-type] - one of the three literals
+                user_properties=[(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, "PASSED, reused")],
+            )
+            item.ihook.pytest_runtest_logreport(report=report)
+        # What the test before this one left up for it comes down here, as after any test.
+        item.session._setupstate.teardown_exact(nextitem)  # noqa: SLF001 - no public way
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Let a gate's test start only if its gate can judge."""
+        if self.dry:
+            return
+        if item.nodeid in self._refused:
+            raise pytest.UsageError(self._refused[item.nodeid])
+        gate = self._gate(item)
+        if gate:
+            self.session.open_gate(gate)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn "could not judge" into an error, and say of each report what it means for the gate."""
+        report = yield
+        if call.excinfo is not None and isinstance(call.excinfo.value, RunError):
+            report.longrepr = str(call.excinfo.value)
+            if report.when == "call":
+                # An error in pytest's words is what fails outside of the call.
+                report.when = "setup"
+        gate = self._gate(item)
+        if gate:
+            outcome = _outcome(report, call)
+            report.user_properties += [(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, outcome.value)]
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Record a gate's test when it is over; here, because a re-run shows only here."""
+        properties = dict(report.user_properties)
+        gate = properties.get(GATE_PROPERTY)
+        if hasattr(report, "node") or not gate or self.dry:
+            return
+        outcome = properties[OUTCOME_PROPERTY]
+        if report.outcome == "rerun" or outcome not in Outcome.__members__:
+            self._outcomes.pop(report.nodeid, None)
+            return
+        worst = self._outcomes.get(report.nodeid, (Outcome.PASSED, ""))
+        if worst[0] is Outcome.PASSED:
+            worst = Outcome(str(outcome)), _reason(report)
+        self._outcomes[report.nodeid] = worst
+        if report.when == "teardown":
+            self.session.record(str(gate), report.nodeid, *self._outcomes.pop(report.nodeid))
+
+    def _gate(self, item: pytest.Item) -> str:
+        marker = item.get_closest_marker("gate")
+        return str(marker.args[0]) if marker and marker.args else ""
+
+    def _describe(self, item: pytest.Item) -> Item:
+        gate = "" if item.nodeid in self._refused else self._gate(item)
+        return Item(item.nodeid, gate, self._parts_of(item))
+
+    def _parts_of(self, item: pytest.Item) -> tuple[Part, ...]:
+        names = getattr(item, "fixturenames", ())
+        return tuple(self._parts[name] for name in names if name in self._parts)
+
+    def _mark(self, item: pytest.Item) -> None:
+        """Give a test the markers that follow from its gate and its phase fixtures."""
+        plan = self.session.plan
+        gate = self._gate(item)
+        parts = self._parts_of(item)
+        for part in parts:
+            item.add_marker(f"phase{part.phase}")
+            item.add_marker(pytest.mark.lane(part.agent))
+        if gate in plan.gates:
+            item.add_marker(f"phase{plan.gates[gate].phase}")
+        if (gate or parts) and not item.get_closest_marker("timeout"):
+            # Agents have budgets of their own; a time limit on tests is not meant for them.
+            item.add_marker(pytest.mark.timeout(0))
+        self._refuse(item, gate)
+
+    def _refuse(self, item: pytest.Item, gate: str) -> None:
+        plan, root = self.session.plan, self.session.project.root
+        modules = {(root / g.tests).resolve(): g.name for g in plan.gates.values()}
+        expected = modules.get(item.path.resolve(), "")
+        if gate == expected:
+            return
+        if gate and gate not in plan.gates:
+            near = difflib.get_close_matches(gate, plan.gates, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            self._refused[item.nodeid] = f"the runbook has no gate {gate!r}{hint}"
+        elif gate:
+            self._refused[item.nodeid] = (
+                f"gate {gate} is judged by {plan.gates[gate].tests}, and this test is in "
+                f"{item.path.name}; move it there"
+            )
+        else:
+            self._refused[item.nodeid] = (
+                f"{item.path.name} judges gate {expected}, but this test does not carry its "
+                f'marker; write pytestmark = pytest.mark.gate("{expected}") in the module'
+            )
+
+    def _narrow(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave out what ``--gate``, ``--lane`` and the absence of agents leave out."""
+        gates = set(config.getoption("orchestrator_gates"))
+        lane = config.getoption("orchestrator_lane")
+        kept, dropped = [], []
+        for item in items:
+            lanes = {m.args[0] for m in item.iter_markers("lane") if m.args}
+            is_phase = not self.session.with_agents and self._is_phase_alone(item)
+            wrong_gate = gates and self._gate(item) not in gates
+            wrong_lane = lane and (lane not in lanes or not self._gate(item))
+            (dropped if is_phase or wrong_gate or wrong_lane else kept).append(item)
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+            items[:] = kept
+
+    def _is_phase_alone(self, item: pytest.Item) -> bool:
+        return not self._gate(item) and bool(self._parts_of(item))
+
+    def _note_gates(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Note all tests of each gate, where all of them were collected."""
+        partial = config.getoption("lf", default=False) or any("::" in a for a in config.args)
+        for gate in {self._gate(item) for item in items} - {""}:
+            whole = tuple(item.nodeid for item in items if self._gate(item) == gate)
+            self.session.tests[gate] = () if partial else whole
+
+
+def _outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Outcome:
+    """What a report means for its gate; a skipped or expected failure is never a pass."""
+    if hasattr(report, "wasxfail") and not report.passed:
+        return Outcome.FAILED
+    if report.skipped:
+        return Outcome.UNVERIFIABLE
+    if report.passed:
+        return Outcome.PASSED
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, RunError):
+        return Outcome(error.verdict)
+    return Outcome.FAILED if report.when == "call" else Outcome.INFRA
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if report.passed:
+        return ""
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2])
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(getattr(crash, "message", "") or report.longreprtext)

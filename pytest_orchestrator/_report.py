@@ -1,0 +1,115 @@
+"""What people read: lines folded from the events of a run, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator._domain.event import (
+    AttemptFinished,
+    ContractPublished,
+    Entry,
+    GateBlocked,
+    NodeClaimed,
+    PhaseFinished,
+    SessionCancelled,
+    TaskParked,
+)
+from pytest_orchestrator._domain.scheduler import first_line, standing
+from pytest_orchestrator._domain.verdict import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pytest_orchestrator._domain.plan import Plan
+    from pytest_orchestrator._domain.state import PhaseState, RunState
+
+REASON_WIDTH = 160
+"""Characters of a reason in one line of the summary; the whole is in the ledger."""
+
+
+def event_line(entry: Entry) -> str:
+    """One line for an event worth telling while the run goes on; empty for the others."""
+    event = entry.event
+    match event:
+        case NodeClaimed():
+            return f"{event.node}: started for {event.worker}"
+        case AttemptFinished(status="succeeded"):
+            return f"{event.part}: {event.task} done in {event.seconds:.1f} s"
+        case AttemptFinished():
+            told = first_line(event.reason)
+            return f"{event.part}: {event.task} attempt {event.attempt} failed: {told}"
+        case TaskParked():
+            return f"{event.part}: {event.task} parked: {event.reason}"
+        case ContractPublished():
+            what = "draft" if event.revision == 0 else f"revision {event.revision}"
+            return f"{event.part}: contract {event.name} published, {what}"
+        case PhaseFinished(status="failed"):
+            return f"{event.part}: failed: {first_line(event.reason)}"
+        case PhaseFinished():
+            return f"{event.part}: {event.status}"
+        case GateBlocked():
+            return f"{event.gate}: {first_line(event.reason)}"
+        case SessionCancelled():
+            return f"stopping: {event.reason}"
+        case _:
+            return ""
+
+
+def summary_lines(
+    plan: Plan, state: RunState, *, session: str, selected: Collection[str] | None = None
+) -> list[str]:
+    """The state of a run: its phases, then its gates, then its contracts.
+
+    Args:
+        plan: The plan of the run.
+        state: What its ledger says.
+        session: The session that asks.
+        selected: The gates to tell about even if nobody has asked them; ``None`` for all.
+    """
+    parts = [str(p) for p in plan.parts if str(p) in state.phases]
+    width = max([len(p) for p in parts] + [len(g) for g in plan.gates], default=0)
+    lines = [_phase_line(part, state.phase(part), width) for part in parts]
+    for gate in plan.gates:
+        known = gate in state.gates
+        if known or selected is None or gate in selected:
+            lines.append(_gate_line(state, gate, session, width))
+    if state.cost_usd:
+        lines.append(f"cost: {state.cost_usd:.2f} USD")
+    return lines
+
+
+def not_passed(state: RunState, session: str, gates: Collection[str]) -> tuple[str, ...]:
+    """Those of the gates that have not passed, sorted."""
+    return tuple(
+        gate
+        for gate in sorted(gates)
+        if standing(state, gate, session=session)[0] is not Outcome.PASSED
+    )
+
+
+def _phase_line(part: str, phase: PhaseState, width: int) -> str:
+    attempts = max(phase.attempts.values(), default=0)
+    took = f"{phase.finished_s - phase.claimed_s:.1f} s" if phase.finished_s else ""
+    tried = f"{attempts} attempt{'s' if attempts != 1 else ''}" if attempts else ""
+    told = "" if phase.status == "succeeded" else _short(phase.reason)
+    columns = (f"{phase.status:<10}", f"{tried:<11}", f"{took:>8}", told)
+    return f"{part:<{width}}  {'  '.join(columns)}".rstrip()
+
+
+def _gate_line(state: RunState, gate: str, session: str, width: int) -> str:
+    outcome, reason = standing(state, gate, session=session)
+    record = state.gate(gate).record
+    told = _short(reason)
+    if outcome is None and record is not None:
+        told = f"{len(record.outcomes)} test(s) ran, which is not all of them: no verdict"
+    elif outcome is None:
+        told = "no test of it ran: no verdict"
+    elif record is not None and record.judged_s < state.session_started_s and not told:
+        told = "reused: nothing it judges has changed"
+    return f"{gate:<{width}}  {outcome or 'NOT JUDGED':<12}  {told}".rstrip()
+
+
+def _short(reason: str) -> str:
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    told = " ".join(lines[:2])
+    return told if len(told) <= REASON_WIDTH else f"{told[: REASON_WIDTH - 1]}…"

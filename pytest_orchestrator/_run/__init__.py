@@ -1,0 +1,1 @@
+"""The machinery of one run: ledger, workspaces, runner processes."""

@@ -1,0 +1,168 @@
+"""A private git repository of the run: trees in, trees out.
+
+No workspace contains a ``.git``: an agent that can write to its workspace must
+not be able to move a branch, run a hook or rewrite what it handed in. Each
+command is told its repository, index and work tree instead. The project's own
+repository is only read, through its working tree.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator.errors import Infra
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SETTINGS = (
+    "core.hooksPath=/dev/null",
+    "core.autocrlf=false",
+    "core.fsmonitor=false",
+    "core.safecrlf=false",
+    "core.quotePath=false",
+    "gc.auto=0",
+    "commit.gpgSign=false",
+    "advice.addEmbeddedRepo=false",
+    "init.defaultBranch=main",
+)
+# Fixed, so that the same content gets the same commit id in every process.
+_WHO = {
+    "GIT_AUTHOR_NAME": "pytest-orchestrator",
+    "GIT_AUTHOR_EMAIL": "orchestrator@localhost",
+    "GIT_COMMITTER_NAME": "pytest-orchestrator",
+    "GIT_COMMITTER_EMAIL": "orchestrator@localhost",
+    "GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z",
+    "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
+}
+
+
+class Git:
+    """One repository, and one of its indexes over one work tree.
+
+    Args:
+        repository: The bare repository's folder.
+        tree: The work tree commands act on.
+        index: The index file that goes with it.
+    """
+
+    def __init__(self, repository: Path, tree: Path, index: Path) -> None:
+        self.repository = repository
+        self.tree = tree
+        self.index = index
+
+    def __call__(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run one git command and return what it printed, without the last line end.
+
+        Raises:
+            Infra: git is missing or failed; the message has what it said.
+        """
+        return self.raw(*arguments, stdin=stdin).decode(errors="surrogateescape").rstrip("\n")
+
+    def raw(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        """Run one git command and return the exact bytes it printed."""
+        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        try:
+            done = subprocess.run(
+                ["git", *settings, *arguments],
+                cwd=self.tree,
+                env=self._environment(),
+                input=stdin,
+                capture_output=True,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise Infra("git is not on the PATH; install git 2.30 or newer") from error
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            raise Infra(f"git {arguments[0]} failed in {self.tree}: {said}")
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+        return {
+            **inherited,
+            **_WHO,
+            "GIT_DIR": str(self.repository),
+            "GIT_WORK_TREE": str(self.tree),
+            "GIT_INDEX_FILE": str(self.index),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "LC_ALL": "C",
+        }
+
+    def create(self) -> None:
+        """Make the repository, unless it is there."""
+        if not (self.repository / "HEAD").exists():
+            self.repository.mkdir(parents=True, exist_ok=True)
+            self("init", "--quiet")
+
+    def snapshot(self, *paths: str) -> str:
+        """The tree id of the work tree as it is, ignored files left out.
+
+        Args:
+            paths: Only these folders and files, if any are named; a path that
+                is not there counts as empty.
+        """
+        self("read-tree", "--empty")
+        here = [p for p in paths if (self.tree / p).exists()]
+        if here or not paths:
+            self("add", "--all", "--", *(here or ["."]))
+        return self("write-tree")
+
+    def commit(self, tree: str, message: str, *parents: str) -> str:
+        """The commit of a tree; the same for the same tree, message and parents."""
+        links = [part for parent in parents for part in ("-p", parent)]
+        return self("commit-tree", tree, *links, "-m", message)
+
+    def compose(self, base: str, layers: dict[str, tuple[str, ...]]) -> str:
+        """The tree id of ``base`` with the given paths taken from other commits.
+
+        Args:
+            base: A commit or tree.
+            layers: For each commit, the folders (ending in ``/``) and files
+                that are taken from it; a path it does not have is removed.
+        """
+        self("read-tree", base)
+        for commit, paths in layers.items():
+            for path in paths:
+                self("rm", "--cached", "-r", "-q", "-f", "--ignore-unmatch", "--", path)
+                listed = self("ls-tree", "-r", "-z", commit, "--", path)
+                if listed:
+                    entries = listed.encode(errors="surrogateescape")
+                    self("update-index", "-z", "--index-info", stdin=entries)
+        return self("write-tree")
+
+    def checkout(self, tree: str) -> None:
+        """Make the work tree exactly ``tree``; nothing else stays, ignored or not."""
+        self("read-tree", tree)
+        self("checkout-index", "--all", "--force")
+        self("clean", "-d", "-x", "--force", "--force", "--quiet")
+
+    def changes(self, before: str, after: str) -> tuple[str, ...]:
+        """The paths that differ between two trees, sorted."""
+        listed = self("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)
+        return tuple(sorted(p for p in listed.split("\0") if p))
+
+    def links(self, tree: str) -> dict[str, str]:
+        """The symbolic links of a tree: path to target."""
+        found = self._of_mode(tree, "120000")
+        return {path: self("cat-file", "blob", blob) for path, blob in found.items()}
+
+    def repositories(self, tree: str) -> tuple[str, ...]:
+        """The folders of a tree that are repositories of their own; their content is not in it."""
+        return tuple(self._of_mode(tree, "160000"))
+
+    def _of_mode(self, tree: str, mode: str) -> dict[str, str]:
+        entries = self("ls-tree", "-r", "-z", tree).split("\0")
+        split = [entry.split("\t", 1) for entry in entries if entry.startswith(mode)]
+        return {path: described.split()[2] for described, path in split}
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """The exact bytes of a file in a commit; ``None`` if it has no such file."""
+        if not self("ls-tree", commit, "--", path):
+            return None
+        return self.raw("cat-file", "blob", f"{commit}:{path}")

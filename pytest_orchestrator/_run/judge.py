@@ -1,0 +1,106 @@
+"""Judging a tree with the gates' own tests, in a pytest of its own and without agents."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator.errors import Infra
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_orchestrator._domain.plan import Plan
+    from pytest_orchestrator._domain.state import RunState
+
+_NOTHING_COLLECTED = 5
+_JUDGED = frozenset({0, 1, _NOTHING_COLLECTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Where the runbook and the gates are; agents write elsewhere.
+
+    Attributes:
+        root: The folder pytest runs in.
+        runbook: The runbook's file.
+    """
+
+    root: Path
+    runbook: Path
+
+
+def judge(
+    project: Project, tree: Path, gates: Sequence[Path], names: Sequence[str], folder: Path,
+    *, lane: str = "",
+) -> RunState:
+    """Run the gates' tests on a tree and return what they recorded.
+
+    Args:
+        project: Whose gates judge.
+        tree: What is judged.
+        gates: The gates' test modules.
+        names: The gates' names, in the same order.
+        folder: Where the nested session keeps its ledger and log; made new.
+        lane: Only the tests of this lane; empty for all.
+
+    Raises:
+        Infra: pytest itself could not run; has the end of what it printed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable, "-m", "pytest", *map(str, gates),
+        "--agents=off", f"--runbook={project.runbook}", f"--workspace={tree}",
+        f"--run-folder={folder}", *(f"--gate={name}" for name in names),
+        *([f"--lane={lane}"] if lane else []),
+        "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:randomly", "-o", "addopts=",
+        f"--rootdir={project.root}", "-q", "--tb=short",
+    ]  # fmt: skip - one option group a line
+    log = folder / "pytest.log"
+    with log.open("wb") as output:
+        done = subprocess.run(
+            command, cwd=project.root, env=_environment(), check=False,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    if done.returncode not in _JUDGED:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise Infra(
+            f"the nested pytest that judges {', '.join(names)} ended with {done.returncode}; "
+            f"see {log}\n{tail}"
+        )
+    ledger = Ledger(folder)
+    try:
+        return ledger.state()
+    finally:
+        ledger.close()
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what the outer pytest left in it."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+
+
+def gate_key(plan: Plan, project: Project, gate: str, tree: str) -> str:
+    """Digest of all a gate's verdict rests on: what is judged, and what judges it."""
+    digest = sha256(tree.encode())
+    digest.update(plan.gates[gate].model_dump_json().encode())
+    digest.update(plan.model_dump_json(include={"services", "stacks", "contracts"}).encode())
+    digest.update(f"{platform.python_version()} {sys.platform}".encode())
+    for source in _sources(plan, project):
+        digest.update(f"{source.relative_to(project.root)}\0".encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(plan: Plan, project: Project) -> list[Path]:
+    """Everything the gates are written in: their folders' modules, and the conftest files above."""
+    folders = {(project.root / g.tests).parent for g in plan.gates.values()}
+    files = {f for folder in folders for f in folder.rglob("*.py")}
+    files |= {c for f in folders for c in (f / "conftest.py", project.root / "conftest.py")}
+    return sorted(f for f in files if f.is_file())

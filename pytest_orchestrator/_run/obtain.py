@@ -1,0 +1,276 @@
+"""Getting a phase or a gate decided: reuse it, wait for it, or have it carried out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator._domain.event import GateBlocked, GateOpened, PhaseFinished
+from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._domain.scheduler import (
+    Need,
+    Reuse,
+    Run,
+    Wait,
+    decide,
+    is_decided,
+    standing,
+    why_blocked,
+)
+from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator._run.judge import gate_key
+from pytest_orchestrator.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_orchestrator._domain.plan import Plan
+    from pytest_orchestrator._domain.state import PhaseState, RunState
+    from pytest_orchestrator._run.judge import Project
+    from pytest_orchestrator._run.ledger import Ledger
+    from pytest_orchestrator._run.locks import FileLock
+    from pytest_orchestrator._run.workspace import Workspaces
+
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a runner process is told; the JSON of it is its only argument."""
+
+    node: str
+    session: str
+    token: int
+    lock_fd: int
+    run_folder: str
+    root: str
+    runbook: str
+    agents: str
+    tree: str = ""
+    """For a gate: the tree id it judges."""
+    key: str = ""
+
+
+class Obtainer:
+    """Gets parts and gates decided, on behalf of one process of a session.
+
+    Whoever holds a claim never waits for another one: a node is claimed only
+    when all it needs is decided. So nothing can deadlock, however many ask.
+
+    Args:
+        plan: The plan of this run.
+        ledger: The run's ledger.
+        workspaces: The run's trees.
+        project: Whose gates judge.
+        session: The session that asks.
+        worker: xdist's worker id, or ``"master"``.
+        agents: Name of the back-end.
+        selected: Gates whose tests are part of this session; they are not obtained.
+        tick: Called between two looks at the ledger, e.g. to print what is new.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        ledger: Ledger,
+        workspaces: Workspaces,
+        project: Project,
+        *,
+        session: str,
+        worker: str,
+        agents: str,
+        selected: frozenset[str],
+        tick: Callable[[], None],
+    ) -> None:
+        self.plan = plan
+        self.ledger = ledger
+        self.workspaces = workspaces
+        self.project = project
+        self.session = session
+        self.worker = worker
+        self.agents = agents
+        self.tick = tick
+        self._open_gates = frozenset(plan.gates) - selected
+        self._keys: dict[str, tuple[str, str]] = {}
+        self._runners: list[subprocess.Popen[bytes]] = []
+
+    def part(self, part: Part) -> PhaseState:
+        """See to it that a part is decided; blocking.
+
+        Raises:
+            Cancelled: The session is stopping.
+        """
+        while not is_decided((state := self.ledger.state()).phase(part), self.session):
+            self._advance(state, part)
+        return state.phase(part)
+
+    def gate(self, gate: str) -> None:
+        """See to it that all a gate needs is decided; blocking."""
+        parts, gates = self.plan.needed_by_gate(gate)
+        for needed in sorted(gates & self._open_gates):
+            self._gate_itself(needed)
+        for part in sorted(parts):
+            self._together(parts)
+            self.part(part)
+
+    def _together(self, parts: frozenset[Part]) -> None:
+        """Have several parts carried out side by side."""
+        while True:
+            state = self.ledger.state()
+            left = [p for p in sorted(parts) if not is_decided(state.phase(p), self.session)]
+            if not left:
+                return
+            for part in left:
+                self._start_what_can(state, part)
+            self._pause(state)
+
+    def _gate_itself(self, gate: str) -> None:
+        while gate in self._open_gates:
+            state = self.ledger.state()
+            self._start_gate(state, gate)
+            self._pause(state)
+
+    def _advance(self, state: RunState, part: Part) -> None:
+        self._start_what_can(state, part)
+        self._pause(state)
+
+    def _pause(self, state: RunState) -> None:
+        if self.session in state.cancelled:
+            raise Cancelled(f"cancelled: {state.cancelled[self.session]}")
+        self.tick()
+        self._runners = [r for r in self._runners if r.poll() is None]
+        time.sleep(POLL_S)
+
+    def _start_what_can(self, state: RunState, part: Part) -> None:
+        """Start a part, or whatever of what it needs can be started."""
+        decision = decide(
+            self.plan, state, part, session=self.session, open_gates=self._open_gates
+        )
+        match decision:
+            case Need(parts, gates):
+                for needed in sorted(parts):
+                    self._start_what_can(state, needed)
+                for gate in sorted(gates):
+                    self._start_gate(state, gate)
+            case Run() | Wait():
+                self._start_part(part)
+            case Reuse():
+                pass
+
+    def _start_part(self, part: Part) -> None:
+        """Claim a part and start its runner; nothing happens if somebody alive has it."""
+        node = str(part)
+        claimed = self.ledger.claim(
+            node,
+            session=self.session,
+            worker=self.worker,
+            still=lambda s: not is_decided(s.phase(part), self.session),
+        )
+        if claimed is None:
+            return
+        lock, token = claimed
+        phase = self.ledger.state().phase(part)
+        limit = self.plan.budget_of(part.agent).max_attempts
+        if phase.died >= limit:
+            self._give_up(part, token, f"its runner died {phase.died} times: {phase.reason}")
+            lock.release()
+            return
+        self._spawn(node, lock, token)
+
+    def _give_up(self, part: Part, token: int, reason: str) -> None:
+        event = PhaseFinished(
+            part=str(part), session=self.session, status="failed", reason=reason
+        )
+        self.ledger.append(event, node=str(part), token=token)
+
+    def _start_gate(self, state: RunState, gate: str) -> None:
+        """Get a gate judged that is not part of this session; done when it is in the ledger."""
+        parts, gates = self.plan.needed_by_gate(gate)
+        undecided = [p for p in sorted(parts) if not is_decided(state.phase(p), self.session)]
+        for part in undecided:
+            self._start_what_can(state, part)
+        for before in sorted(gates & self._open_gates):
+            self._start_gate(state, before)
+        if undecided or gates & self._open_gates:
+            return
+        reason = why_blocked(self.plan, state, gate, session=self.session)
+        if reason:
+            blocked = GateBlocked(gate=gate, session=self.session, reason=f"blocked by {reason}")
+            self.ledger.append(blocked)
+            self._open_gates -= {gate}
+            return
+        self._judge(state, gate)
+
+    def _judge(self, state: RunState, gate: str) -> None:
+        tree, key = self.key(state, gate)
+        known = state.gate(gate)
+        record = known.records.get(key)
+        verdict = record.verdict() if record else None
+        fresh = record is not None and record.judged_s >= state.session_started_s
+        if record is not None and verdict is not None and (fresh or verdict is Outcome.PASSED):
+            if known.current != key:
+                self.ledger.append(GateOpened(gate=gate, key=key, tests=record.tests))
+            self._open_gates -= {gate}
+            return
+        claimed = self.ledger.claim(
+            gate,
+            session=self.session,
+            worker=self.worker,
+            still=lambda s: not self._is_judged(s, gate, key),
+        )
+        if claimed is not None:
+            lock, token = claimed
+            if self.ledger.state().phase(gate).died >= self.plan.budget.max_attempts:
+                reason = f"the process that judges {gate} died; see the run's logs"
+                blocked = GateBlocked(gate=gate, session=self.session, reason=reason)
+                self.ledger.append(blocked)
+                self._open_gates -= {gate}
+                lock.release()
+                return
+            self._spawn(gate, lock, token, tree=tree, key=key)
+
+    def key(self, state: RunState, gate: str) -> tuple[str, str]:
+        """The tree a gate judges and the key of its verdict, once all it needs is decided.
+
+        What is decided does not change within a session, so this is computed once.
+        """
+        if gate not in self._keys:
+            tree = self.workspaces.merge(state, self.plan.judged_by(gate))
+            self._keys[gate] = tree, gate_key(self.plan, self.project, gate, tree)
+        return self._keys[gate]
+
+    def _is_judged(self, state: RunState, gate: str, key: str) -> bool:
+        record = state.gate(gate).records.get(key)
+        outcome, _ = standing(state, gate, session=self.session)
+        blocked = outcome is Outcome.BLOCKED
+        return blocked or (
+            record is not None
+            and record.verdict() is not None
+            and record.judged_s >= state.session_started_s
+        )
+
+    def _spawn(
+        self, node: str, lock: FileLock, token: int, *, tree: str = "", key: str = ""
+    ) -> None:
+        """Start a runner that holds the claim's lock; ours is let go."""
+        assert lock.fd is not None  # noqa: S101 - just claimed
+        order = Order(
+            node=node, session=self.session, token=token, lock_fd=lock.fd,
+            run_folder=str(self.ledger.folder), root=str(self.project.root),
+            runbook=str(self.project.runbook), agents=self.agents, tree=tree, key=key,
+        )  # fmt: skip
+        logs = self.ledger.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        with (logs / f"{node}.log").open("ab") as log:
+            runner = subprocess.Popen(
+                [sys.executable, "-m", "pytest_orchestrator", "carry-out", json.dumps(asdict(order))],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                cwd=self.project.root, pass_fds=[lock.fd], start_new_session=True,
+            )  # fmt: skip
+        lock.release()
+        self._runners.append(runner)

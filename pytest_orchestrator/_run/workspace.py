@@ -1,0 +1,182 @@
+"""Who works where: a workspace per lane, a tree per gate, and what may leave them."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator._domain.plan import owns
+from pytest_orchestrator._domain.verdict import Finding, Verdict
+from pytest_orchestrator._run.git import Git
+from pytest_orchestrator._run.locks import FileLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_orchestrator._domain.plan import Part, Plan
+    from pytest_orchestrator._domain.state import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What an attempt left behind.
+
+    Attributes:
+        commit: The attempt, with everything outside the lane's own paths undone.
+        verdict: One finding per thing that was outside.
+    """
+
+    commit: str
+    verdict: Verdict
+
+
+class Workspaces:
+    """The trees of one run, all of one private repository.
+
+    Args:
+        plan: The plan of this run.
+        folder: The run's folder.
+        root: The project's folder, where the run starts from.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, root: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.root = root
+
+    def base(self) -> str:
+        """The commit the run starts from: the project as it was then, hidden paths left out."""
+        git = self._git(self.root, "base")
+        git.index.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "locks" / "base.lock").held():
+            git.create()
+            (git.repository / "info").mkdir(exist_ok=True)
+            (git.repository / "info" / "exclude").write_text(".orchestrator/\n")
+            known = git("for-each-ref", "--format=%(objectname)", "refs/heads/base")
+            if known:
+                return known
+            git.snapshot()
+            for path in self.plan.run.hides:
+                git("rm", "--cached", "-r", "-q", "-f", "--ignore-unmatch", "--", path)
+            commit = git.commit(git("write-tree"), "base")
+            git("update-ref", "refs/heads/base", commit)
+            return commit
+
+    def lane(self, agent: str) -> Path:
+        """The folder an agent works in."""
+        return self.folder / "lanes" / agent
+
+    def prepare(self, state: RunState, part: Part) -> str:
+        """Lay out a lane's workspace for a part and return its commit.
+
+        The agent finds what it has built so far and what others have published.
+        An agent without a service of its own finds everybody's work. What an
+        attempt of the same part left that failed, or whose runner died, is
+        still there.
+        """
+        git = self._lane_git(part.agent)
+        git.tree.mkdir(parents=True, exist_ok=True)
+        commit = git.commit(self._lane_tree(git, state, part), f"{part} begins")
+        marker = self._marker(part.agent)
+        if not marker.exists() or marker.read_text() != str(part):
+            git.checkout(commit)
+            marker.write_text(str(part))
+        return commit
+
+    def collect(self, agent: str, before: str, label: str) -> Collected:
+        """Commit what an agent changed; what it had no right to change is undone and named."""
+        git = self._lane_git(agent)
+        after = git.commit(git.snapshot(), label, before)
+        allowed = self.plan.owned_paths(agent)
+        changed = git.changes(before, after)
+        findings = [
+            Finding(path, f"{agent} changed a file outside its own paths", "ownership")
+            for path in changed
+            if not owns(allowed, path)
+        ]
+        findings += _hidden_content(git, after, changed)
+        if not findings:
+            return Collected(after, Verdict(label))
+        kept = git.commit(git.compose(before, {after: allowed}), label, before)
+        git.checkout(kept)
+        hint = Finding(agent, f"owns only {', '.join(allowed)}", "ownership")
+        return Collected(kept, Verdict(label, (*findings, hint)))
+
+    def finish(self, agent: str) -> None:
+        """Say that a part is done, so that the next one starts from a clean workspace."""
+        self._marker(agent).unlink(missing_ok=True)
+
+    def read(self, agent: str, commit: str, path: str) -> bytes | None:
+        """A file of a lane's commit; ``None`` if it is not there."""
+        return self._lane_git(agent).read(commit, path)
+
+    def merge(self, state: RunState, parts: Iterable[Part]) -> str:
+        """The tree id of what the given parts have built, together."""
+        base = self.base()
+        git = self._git(self.root, "merge")
+        with FileLock(self.folder / "locks" / "merge.lock").held():
+            return git.compose(base, self._layers(state, parts))
+
+    def lay_out(self, tree: str, name: str) -> Path:
+        """A folder with exactly the content of ``tree``, e.g. for a gate to judge."""
+        folder = self.folder / "trees" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "locks" / f"tree-{name}.lock").held():
+            self._git(folder, f"tree-{name}").checkout(tree)
+        return folder
+
+    def _layers(self, state: RunState, parts: Iterable[Part]) -> dict[str, tuple[str, ...]]:
+        latest: dict[str, Part] = {}
+        for part in sorted(parts, key=lambda p: p.phase):
+            if state.phase(part).commit:
+                latest[part.agent] = part
+        return {
+            state.phase(part).commit: self.plan.owned_paths(agent)
+            for agent, part in latest.items()
+        }
+
+    def _lane_tree(self, git: Git, state: RunState, part: Part) -> str:
+        earlier = [p for p in self.plan.parts if p.phase < part.phase]
+        finished = [p for p in self.plan.parts if state.phase(p).commit]
+        layers: dict[str, tuple[str, ...]] = {}
+        served = any(s.agent == part.agent for s in self.plan.services.values())
+        for commit, paths in self._layers(state, finished).items():
+            shared = tuple(p for p in paths if self._is_shared(p)) if served else paths
+            layers[commit] = shared
+        own = self._layers(state, [p for p in earlier if p.agent == part.agent])
+        return git.compose(self.base(), layers | own)
+
+    def _is_shared(self, path: str) -> bool:
+        folders = {posixpath.dirname(c.path) for c in self.plan.contracts.values()}
+        return any(path.startswith(f"{folder}/") for folder in folders)
+
+    def _marker(self, agent: str) -> Path:
+        return self.folder / "lanes" / f"{agent}.part"
+
+    def _lane_git(self, agent: str) -> Git:
+        return self._git(self.lane(agent), f"lane-{agent}")
+
+    def _git(self, tree: Path, index: str) -> Git:
+        return Git(self.folder / "repository", tree, self.folder / "indexes" / index)
+
+
+def _hidden_content(git: Git, commit: str, changed: tuple[str, ...]) -> list[Finding]:
+    """What would not be what it looks like: links out of the workspace, nested repositories."""
+    escaping = [
+        Finding(path, f"is a link that leaves the workspace ({target})", "link")
+        for path, target in git.links(commit).items()
+        if path in changed and _escapes(path, target)
+    ]
+    nested = [
+        Finding(path, "is a git repository of its own; remove its .git folder", "repository")
+        for path in git.repositories(commit)
+        if path in changed
+    ]
+    return escaping + nested
+
+
+def _escapes(path: str, target: str) -> bool:
+    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return target.startswith("/") or resolved == ".." or resolved.startswith("../")

@@ -1,0 +1,1 @@
+"""What runs the application and collects its traces."""

@@ -1,0 +1,98 @@
+"""The embedded trace store: services export to it, gates query it like Tempo."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+from pytest_orchestrator.errors import Infra
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from pytest_orchestrator._stack.trace_http import TraceServer
+
+
+class TraceStore:
+    """An HTTP server on the loopback interface that keeps traces in memory.
+
+    It takes OTLP/HTTP exports at ``/v1/traces`` (protobuf or JSON, gzip or not)
+    and answers, on the same port, Tempo's ``/api/traces/{id}``,
+    ``/api/v2/traces/{id}`` and ``/api/search``; what it answers is what Tempo
+    3.0 was recorded to answer. A search finds a trace as soon as its first
+    export has arrived; Tempo takes 10 to 30 s. Of TraceQL it understands
+    ``{}``, ``{ resource.service.name = "..." }`` and ``{ trace:id = "..." }``.
+
+    Args:
+        port: To listen on; 0 takes a free one.
+        max_spans: How many spans are kept; beyond that, the traces that nothing
+            has been added to for longest are dropped.
+        max_body_bytes: The largest export that is taken, also after unpacking.
+    """
+
+    def __init__(
+        self, *, port: int = 0, max_spans: int = 50_000, max_body_bytes: int = 16 * 1024 * 1024
+    ) -> None:
+        self._port = port
+        self._max_spans = max_spans
+        self._max_body_bytes = max_body_bytes
+        self._server: TraceServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen, with nothing kept yet; a store that is started already stays as it is.
+
+        Raises:
+            Infra: The port is taken.
+        """
+        if self._server is not None:
+            return
+        # opentelemetry-proto and the server are loaded here and not with this
+        # module: sessions that judge no traces do not pay for them.
+        from pytest_orchestrator._stack.trace_http import listen  # noqa: PLC0415
+
+        try:
+            self._server = listen(
+                self._port, max_spans=self._max_spans, max_body_bytes=self._max_body_bytes
+            )
+        except OSError as error:
+            raise Infra(
+                f"the trace store cannot listen on port {self._port} ({error}); "
+                "free the port, or let it take a free one with port 0"
+            ) from error
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="trace-store", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening, close every connection and forget all traces; may be called twice."""
+        server, thread = self._server, self._thread
+        self._server = self._thread = None
+        if server is not None and thread is not None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a slash at the end: ``"http://127.0.0.1:43180"``.
+
+        Raises:
+            Infra: It is not started.
+        """
+        if self._server is None:
+            raise Infra("the trace store has no URL: it is not started; call start() first")
+        return self._server.url
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

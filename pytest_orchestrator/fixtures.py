@@ -1,0 +1,169 @@
+"""What a test can ask for: the run, what was built, and the running application.
+
+pytest knows these fixtures only in a session that has a runbook.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_orchestrator._domain.phase import PhaseResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+    from _pytest.fixtures import FixtureFunctionDefinition
+
+    from pytest_orchestrator._checks.contracts import Contracts
+    from pytest_orchestrator._checks.traces import TraceClient
+    from pytest_orchestrator._domain.plan import Plan
+    from pytest_orchestrator._plugin.session import RunSession
+    from pytest_orchestrator._run.ledger import Ledger
+    from pytest_orchestrator._stack.process import ProcessRuntime
+    from pytest_orchestrator._stack.relay import Hops
+
+HTTP_TIMEOUT_S = 15.0
+
+
+def phase_fixture(agent: str, phase: int) -> FixtureFunctionDefinition:
+    """Make the fixture for one agent's part of one phase.
+
+    The fixture has the part carried out, exactly once per run, whatever the
+    number of workers; if it is done already, it is not done again.
+
+    Args:
+        agent: Name of an agent of the runbook.
+        phase: Number of a phase in which it has tasks.
+
+    Returns:
+        A session fixture for ``conftest.py``, to be assigned to a name made of
+        both: ``core_phase1 = phase_fixture("core", 1)``. Its value is a
+        ``PhaseResult``.
+
+    Raises:
+        PhaseFailed: From the fixture: the agent did not get it done within its
+            attempts; the message has the last findings.
+        Blocked: From the fixture: a gate, task or contract it needs is missing.
+    """
+
+    def fixture(request: pytest.FixtureRequest) -> PhaseResult:
+        return _session(request).obtain_phase(agent, phase)
+
+    fixture.__doc__ = f"Phase {phase} of {agent}, carried out once per run."
+    return pytest.fixture(scope="session", name=f"{agent}_phase{phase}")(fixture)
+
+
+@pytest.fixture(scope="session")
+def plan(request: pytest.FixtureRequest) -> Plan:
+    """The runbook of this session, validated."""
+    return _session(request).plan
+
+
+@pytest.fixture(scope="session")
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """The run's ledger, shared by all workers."""
+    return _session(request).ledger
+
+
+@pytest.fixture(scope="module")
+def workspace(request: pytest.FixtureRequest) -> Path:
+    """The tree this module's gate judges: what the agents have built, or the tree as it is."""
+    marker = request.node.get_closest_marker("gate")
+    if marker is None:
+        raise pytest.UsageError(
+            f"{request.node.name} asks for the tree of a gate, but does not say of which; "
+            'write pytestmark = pytest.mark.gate("S1") in the module'
+        )
+    return _session(request).open_gate(marker.args[0]).tree
+
+
+@pytest.fixture(scope="module")
+def contracts(plan: Plan, workspace: Path) -> Contracts:
+    """The contracts as they are published in the judged tree, by name."""
+    from pytest_orchestrator._checks.contracts import Contracts  # noqa: PLC0415 - on demand
+
+    return Contracts(plan.contracts, workspace)
+
+
+@pytest.fixture(scope="module")
+def services(request: pytest.FixtureRequest, workspace: Path) -> Iterator[ProcessRuntime]:
+    """The application's services, built and started when they are asked for.
+
+    They report traces if some test of the module uses ``traces``, and talk to
+    each other through relays if some test uses ``hops``.
+    """
+    from pytest_orchestrator._stack.process import ProcessRuntime  # noqa: PLC0415 - on demand
+
+    session = _session(request)
+    runtime = ProcessRuntime(
+        session.plan,
+        workspace,
+        session.services_folder(request.node.name),
+        session.project.root / ".orchestrator" / "cache",
+        traces_url=request.getfixturevalue("trace_store_url") if _uses(request, "traces") else None,
+    )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(runtime)
+        if _uses(request, "hops"):
+            from pytest_orchestrator._stack.relay import relays  # noqa: PLC0415 - on demand
+
+            stack.enter_context(relays(runtime, request.getfixturevalue("hops")))
+        yield runtime
+
+
+@pytest.fixture(scope="module")
+def hops() -> Hops:
+    """What the services of this module said to each other, in the order of the answers."""
+    from pytest_orchestrator._stack.relay import Hops  # noqa: PLC0415 - on demand
+
+    return Hops()
+
+
+@pytest.fixture(scope="module")
+def trace_store_url() -> Iterator[str]:
+    """The address of the trace store the services of this module report to."""
+    from pytest_orchestrator._stack.trace_store import TraceStore  # noqa: PLC0415 - on demand
+
+    with TraceStore() as store:
+        yield store.url
+
+
+@pytest.fixture(scope="module")
+def traces(trace_store_url: str) -> Iterator[TraceClient]:
+    """What the services of this module have reported, by Tempo's HTTP API."""
+    from pytest_orchestrator._checks.traces import TraceClient  # noqa: PLC0415 - on demand
+
+    with TraceClient(trace_store_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx.Client]:
+    """An HTTP client that follows no redirects and knows no proxies."""
+    import httpx  # noqa: PLC0415 - on demand
+
+    with httpx.Client(timeout=HTTP_TIMEOUT_S, trust_env=False) as client:
+        yield client
+
+
+def _uses(request: pytest.FixtureRequest, fixture: str) -> bool:
+    """Whether some selected test of this module uses a fixture."""
+    own = (i for i in request.session.items if request.node in i.listchain())
+    return any(fixture in getattr(item, "fixturenames", ()) for item in own)
+
+
+def _session(request: pytest.FixtureRequest) -> RunSession:
+    from pytest_orchestrator._plugin.session import SESSION_KEY  # noqa: PLC0415 - on demand
+
+    session = request.config.stash.get(SESSION_KEY, None)
+    if session is None:
+        raise pytest.UsageError(
+            f"the fixture {request.fixturename} needs a runbook, and none was found; "
+            "add runbook.toml to the project's root, or give --runbook"
+        )
+    return session

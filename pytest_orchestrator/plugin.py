@@ -1,0 +1,117 @@
+"""pytest's entry point: options, and the decision whether there is anything to do.
+
+Every pytest session of the environment imports this module, so it imports
+nothing but pytest. What a runbook needs is imported when there is one.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_RUNBOOK = "runbook.toml"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options and their ini keys."""
+    group = parser.getgroup("orchestrator", "carry out a runbook of agents (pytest-orchestrator)")
+    for name, metavar, text in (
+        ("agents", "NAME", "Back-end that does the work: off, oracle, nop (default: the runbook's)"),
+        ("runbook", "PATH", f"The runbook (default: {DEFAULT_RUNBOOK} in the root folder)"),
+        ("workspace", "DIR", "With --agents=off: the tree the gates judge (default: the root)"),
+        ("run-id", "ID", "Name of the run to start or to resume"),
+    ):
+        dest = f"orchestrator_{name.replace('-', '_')}"
+        group.addoption(f"--{name}", dest=dest, metavar=metavar, default=None, help=text)
+        parser.addini(dest, f"Default of --{name}", default=None)
+    group.addoption(
+        "--run-status",
+        dest="orchestrator_run_status",
+        action="store_true",
+        help="Print the state of the run and exit",
+    )
+    group.addoption(
+        "--gate",
+        dest="orchestrator_gates",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="Judge only this gate; may be given several times",
+    )
+    group.addoption(
+        "--lane",
+        dest="orchestrator_lane",
+        metavar="AGENT",
+        default=None,
+        help="Only the gates' tests for one lane, by themselves; no verdict on the gate follows",
+    )
+    # Where a nested session keeps its ledger: not for people.
+    group.addoption("--run-folder", dest="orchestrator_run_folder", help="==SUPPRESS==")
+
+
+def find_runbook(config: pytest.Config) -> Path | None:
+    """The runbook this session works on; ``None`` if it has none.
+
+    Raises:
+        pytest.UsageError: One was asked for and is not there.
+    """
+    asked = option(config, "runbook")
+    if asked is None:
+        path = config.rootpath / DEFAULT_RUNBOOK
+        return path if path.is_file() else None
+    path = config.invocation_params.dir / asked
+    if config.getoption("orchestrator_runbook") is None:
+        path = config.rootpath / asked
+    if not path.is_file():
+        raise pytest.UsageError(f"--runbook: there is no file {path}")
+    return path.resolve()
+
+
+def option(config: pytest.Config, name: str) -> str | None:
+    """An option's value from the command line, else from the ini file, else ``None``."""
+    given = config.getoption(f"orchestrator_{name}") or config.getini(f"orchestrator_{name}")
+    return str(given) if given else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer ``--run-status``, which runs no test."""
+    if not config.getoption("orchestrator_run_status"):
+        return None
+    _refuse_windows()
+    from pytest_orchestrator._plugin.status import print_status  # noqa: PLC0415 - on demand
+
+    return print_status(config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Wake up, if there is a runbook."""
+    if config.getoption("help", default=False) or find_runbook(config) is None:
+        return
+    _refuse_windows()
+    from pytest_orchestrator._plugin.activate import activate  # noqa: PLC0415 - on demand
+
+    activate(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Let ``-n auto`` mean one worker per lane and one for all else."""
+    if find_runbook(config) is None or os.name == "nt":
+        return None
+    from pytest_orchestrator._plugin.activate import workers_for  # noqa: PLC0415 - on demand
+
+    return workers_for(config)
+
+
+def _refuse_windows() -> None:
+    if os.name == "nt":
+        raise pytest.UsageError(
+            "pytest-orchestrator needs POSIX locks and process groups; on Windows, run it in WSL "
+            "(wsl --install, then pytest inside the distribution)"
+        )

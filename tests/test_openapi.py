@@ -1,0 +1,382 @@
+"""OpenAPI documents: whether they are valid, and whether they cover the runbook."""
+
+from __future__ import annotations
+
+import threading
+from copy import deepcopy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_orchestrator._checks import check_covers, check_json, check_openapi, check_serves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSIONS = ("3.0.3", "3.1.0", "3.2.0")
+GONE = object()
+ASK = "/paths/~1items~1{id}~1ask/post"
+BODY = f"{ASK}/requestBody/content/application~1json/schema"
+
+
+def a_contract(version: str = "3.1.0") -> dict[str, Any]:
+    """A small valid document with one of everything."""
+    return {
+        "openapi": version,
+        "info": {"title": "Core", "version": "1"},
+        "paths": {
+            "/health": {
+                "get": {
+                    "operationId": "health",
+                    "responses": {"200": {"description": "It is up."}},
+                }
+            },
+            "/items/{id}/ask": {
+                "parameters": [{"$ref": "#/components/parameters/Id"}],
+                "post": {
+                    "operationId": "ask",
+                    "parameters": [{"name": "k", "in": "query", "schema": {"type": "integer"}}],
+                    "requestBody": {
+                        "content": {
+                            "application/json": {
+                                "schema": {
+                                    "type": "object",
+                                    "properties": {"question": {"type": "string"}},
+                                    "example": {"$ref": "http://example.invalid/not-a-reference"},
+                                }
+                            }
+                        }
+                    },
+                    "responses": {
+                        "2XX": {
+                            "description": "An answer.",
+                            "content": {
+                                "application/json": {
+                                    "schema": {"$ref": "#/components/schemas/Answer"}
+                                }
+                            },
+                        },
+                        "default": {"description": "A problem."},
+                    },
+                },
+            },
+        },
+        "components": {
+            "parameters": {
+                "Id": {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+            },
+            "schemas": {
+                "Answer": {
+                    "type": "object",
+                    "properties": {
+                        "text": {"type": "string"},
+                        "follow_ups": {
+                            "type": "array",
+                            "items": {"$ref": "#/components/schemas/Answer"},
+                        },
+                    },
+                }
+            },
+        },
+    }
+
+
+def planted(document: dict[str, Any], pointer: str, value: object) -> dict[str, Any]:
+    """A copy of the document with one place changed, or taken away by ``GONE``."""
+    copy = deepcopy(document)
+    *keys, last = [k.replace("~1", "/").replace("~0", "~") for k in pointer.split("/")[1:]]
+    place: Any = copy
+    for key in keys:
+        place = place[int(key) if isinstance(place, list) else key]
+    if isinstance(place, list):
+        place[int(last)] = value
+    elif value is GONE:
+        del place[last]
+    else:
+        place[last] = value
+    return copy
+
+
+@pytest.fixture
+def trap() -> Iterator[tuple[str, list[str]]]:
+    """The URL of a server, and the paths it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_valid_document_passes(version: str) -> None:
+    """Recursive schemas, shared parameters and examples that look odd are all fine."""
+    assert check_openapi(a_contract(version), "c").passed
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("pointer", "value", "where", "rule"),
+    [
+        ("/info", GONE, "", "required"),
+        ("/info/title", GONE, "/info", "required"),
+        ("/paths", [], "/paths", "type"),
+        ("/components/schemas/Answer/type", "strng", "/components/schemas/Answer/type", "enum"),
+        (
+            "/components/schemas/Answer/properties/text/pattern",
+            "(",
+            "/components/schemas/Answer/properties/text/pattern",
+            "format",
+        ),
+        (
+            "/components/schemas/Answer/properties/text/default",
+            5,
+            "/components/schemas/Answer/properties/text",
+            "type",
+        ),
+        (f"{BODY}/properties/question/type", "strng", f"{BODY}/properties/question/type", "enum"),
+        (f"{BODY}/required", "question", f"{BODY}/required", "type"),
+        (f"{ASK}/parameters/0/name", GONE, f"{ASK}/parameters/0", "required"),
+        (f"{ASK}/parameters/0/in", "body", f"{ASK}/parameters/0/in", "enum"),
+        (f"{ASK}/operationId", "health", f"{ASK}/operationId", "operation-id"),
+        ("/paths/~1items~1{id}~1ask/parameters", GONE, ASK, "path-parameter"),
+        ("/components/parameters/Id/name", "no", "/components/parameters/Id", "path-parameter"),
+        (
+            "/components/parameters/Id/required",
+            False,
+            "/components/parameters/Id",
+            "path-parameter",
+        ),
+        (f"{BODY}/$ref", "#/components/schemas/No", f"{BODY}/$ref", "ref-dangling"),
+        (f"{BODY}/$ref", "#/paths/0/x", f"{BODY}/$ref", "ref-dangling"),
+        (f"{BODY}/$ref", "other.yaml#/A", f"{BODY}/$ref", "ref-external"),
+        (f"{BODY}/$ref", "file:///etc/hostname", f"{BODY}/$ref", "ref-external"),
+        (f"{BODY}/$ref", "//example.invalid/a", f"{BODY}/$ref", "ref-external"),
+        (f"{BODY}/$ref", 5, f"{BODY}/$ref", "ref-external"),
+        (f"{BODY}/$ref", "#" + BODY, f"{BODY}/$ref", "ref-cycle"),
+        (f"{BODY}/items", {"$ref": "#anchor"}, f"{BODY}/items/$ref", "ref-external"),
+        (f"{BODY}/$id", "http://example.invalid/", f"{BODY}/$id", "ref-base"),
+    ],
+)
+def test_a_planted_defect_is_found_at_its_place(
+    version: str, pointer: str, value: object, where: str, rule: str
+) -> None:
+    """Whatever is broken, in whatever version, one finding points to it."""
+    verdict = check_openapi(planted(a_contract(version), pointer, value), "c")
+
+    assert (f"c#{where}", rule) in [(f.where, f.rule) for f in verdict.findings]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        "openapi",
+        {},
+        {"openapi": 3.1},
+        {"openapi": "3.1"},
+        {"openapi": "2.0.0"},
+        {"openapi": "3.3.0"},
+        {"swagger": "2.0"},
+    ],
+)
+def test_what_is_not_openapi_of_these_versions_is_found(document: object) -> None:
+    """The version is told from the text alone, and nothing else is looked at."""
+    assert len(check_openapi(document, "c").findings) == 1
+
+
+def test_independent_defects_are_found_together() -> None:
+    """One look finds what is wrong with schemas, parameters and operation ids."""
+    document = planted(a_contract(), f"{BODY}/properties/question/type", "strng")
+    document = planted(document, f"{ASK}/operationId", "health")
+    document = planted(document, "/components/parameters/Id/name", "no")
+
+    assert {"enum", "operation-id", "path-parameter"} == {
+        f.rule for f in check_openapi(document, "c").findings
+    }
+
+
+def test_references_that_lead_out_stop_the_rest() -> None:
+    """While a reference leads out of the document, nobody else may see the document."""
+    document = planted(a_contract(), f"{BODY}/$ref", "http://example.invalid/")
+    document = planted(document, "/info", GONE)
+
+    assert ["ref-external"] == [f.rule for f in check_openapi(document, "c").findings]
+
+
+def test_a_discriminator_may_name_a_schema_but_not_another_document() -> None:
+    """Its mapping holds references, too."""
+    schema = {
+        "oneOf": [{"$ref": "#/components/schemas/Answer"}],
+        "discriminator": {"propertyName": "text", "mapping": {"a": "Answer", "b": "b.json#/B"}},
+    }
+
+    verdict = check_openapi(planted(a_contract(), BODY, schema), "c")
+
+    assert [f"c#{BODY}/discriminator/mapping/b"] == [f.where for f in verdict.findings]
+
+
+@pytest.mark.parametrize(
+    "schemas",
+    [
+        {"A": {"allOf": [{"$ref": "#/components/schemas/A"}]}},
+        {"A": {"type": "object", "properties": {"$ref": 5}}},
+        {"A": {"items": {}}, 5: {}},
+    ],
+)
+def test_what_breaks_a_validator_is_a_finding(schemas: object) -> None:
+    """A document that makes a vendor's code raise is at fault, and the gate goes on."""
+    assert not check_openapi({**a_contract(), "components": {"schemas": schemas}}, "c").passed
+
+
+def test_deep_nesting_is_survived() -> None:
+    """A schema nested a thousand levels is a finding; one of eighty is fine."""
+    for depth, passes in ((80, True), (1000, False)):
+        schema: dict[str, Any] = {"type": "string"}
+        for _ in range(depth):
+            schema = {"type": "array", "items": schema}
+
+        assert passes == check_openapi(planted(a_contract(), BODY, schema), "c").passed
+
+
+REFERRING = [
+    BODY,
+    f"{BODY}/items",
+    f"{BODY}/properties/question",
+    f"{BODY}/x-internal",
+    f"{BODY}/example",
+    f"{BODY}/default",
+    f"{ASK}/requestBody",
+    f"{ASK}/responses/2XX",
+    f"{ASK}/responses/2XX/content/application~1json/examples",
+    f"{ASK}/callbacks",
+    f"{ASK}/parameters/0",
+    "/paths/~1health",
+    "/components/schemas/Other",
+    "/components/responses",
+    "/components/headers",
+    "/webhooks",
+    "/x-anything",
+]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("pointer", REFERRING)
+def test_no_reference_makes_a_request(
+    trap: tuple[str, list[str]], version: str, pointer: str
+) -> None:
+    """Wherever a document refers to a server, the server never hears of it."""
+    url, asked = trap
+    for keyword in ("$ref", "$dynamicRef", "$id", "$schema"):
+        document = planted(a_contract(version), pointer, {keyword: f"{url}/a#/b"})
+        document["jsonSchemaDialect"] = document["$self"] = f"{url}/c"
+        check_openapi(document, "c")
+        check_covers(document, ["GET /health"], "c")
+        check_serves(document, a_contract(version), "c")
+        check_serves(a_contract(version), document, "c")
+        check_json({"question": "a"}, {"items": {keyword: f"{url}/d"}, keyword: f"{url}/e"}, "c")
+
+    assert [] == asked
+
+
+def test_the_server_that_is_not_asked_would_have_noticed(trap: tuple[str, list[str]]) -> None:
+    """What the test above relies on."""
+    url, asked = trap
+    with urlopen(f"{url}/a"):  # noqa: S310 - the server above
+        assert ["/a"] == asked
+
+
+def test_operations_of_the_runbook_are_covered() -> None:
+    """A status, or all of the 200s, is a response; other operations do not matter."""
+    operations = ["GET /health", "POST /items/{id}/ask"]
+
+    assert check_covers(a_contract(), operations, "c").passed
+    assert check_covers(a_contract(), [], "c").passed
+
+
+@pytest.mark.parametrize(
+    ("operation", "where", "told"),
+    [
+        ("GET /helth", "c#/paths", "the nearest path is /health"),
+        ("GET /items/ask", "c#/paths", "the nearest path is /items/{id}/ask"),
+        ("POST /health", "c#/paths/~1health", "this path has GET"),
+        ("get /health", "c#/paths/~1health", "this path has GET"),
+    ],
+)
+def test_an_operation_that_is_missing_is_found(operation: str, where: str, told: str) -> None:
+    """The finding says what there is in its place."""
+    (finding,) = check_covers(a_contract(), ["GET /health", operation], "c").findings
+
+    assert where == finding.where
+    assert f"{operation} is not described; {told}" == finding.what
+
+
+@pytest.mark.parametrize(
+    "responses", [GONE, {}, {"404": {}}, {"default": {}}, {"20": {}}, [], None]
+)
+def test_an_operation_that_never_succeeds_is_found(responses: object) -> None:
+    """Covered means that at least one response of the 200s is described."""
+    document = planted(a_contract(), f"{ASK}/responses", responses)
+
+    (finding,) = check_covers(document, ["POST /items/{id}/ask"], "c").findings
+
+    assert f"c#{ASK}/responses" == finding.where
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"paths": []}, {"paths": {"/a": {"get": 5}}}])
+def test_a_document_without_operations_covers_none(document: object) -> None:
+    """A malformed document is a finding here, too, not an exception."""
+    (finding,) = check_covers(document, ["GET /health"], "c").findings
+
+    assert "no operation is" in finding.what
+
+
+KEYS = st.sampled_from(
+    ["openapi", "paths", "/a", "get", "parameters", "responses", "200", "content", "schema", "$ref"]
+    + [
+        "type",
+        "properties",
+        "allOf",
+        "anyOf",
+        "items",
+        "name",
+        "in",
+        "nullable",
+        "required",
+        "enum",
+    ]
+)
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(0, 3)
+    | st.sampled_from(["#/paths", "#", "null", "3.1.0"]),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=4),
+    max_leaves=15,
+)
+
+
+@settings(max_examples=100)
+@given(st.fixed_dictionaries({"paths": ANYTHING}, optional={"components": ANYTHING}), ANYTHING)
+def test_no_document_raises(document: dict[str, Any], other: object) -> None:
+    """However malformed, there is a verdict; and what is no document passes nothing."""
+    for version in ("3.0.0", "3.1.0"):
+        check_openapi({"openapi": version, "info": {"title": "", "version": ""}, **document}, "c")
+    check_covers(document, ["GET /a"], "c")
+    check_serves(document, document, "c")
+    assert not check_serves(document, other, "c").passed or isinstance(other, dict)

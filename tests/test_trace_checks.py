@@ -1,0 +1,487 @@
+"""What is asked of a trace, and how it is fetched."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_orchestrator._checks.traces import TraceClient, check_chain, new_trace_ids
+from pytest_orchestrator._domain import trace
+from pytest_orchestrator._domain.trace import Span, traceparent
+from pytest_orchestrator._stack.trace_store import TraceStore
+from pytest_orchestrator.errors import Infra
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_orchestrator._domain.verdict import Verdict
+
+    Defect = Callable[[tuple[Span, ...]], tuple[Span, ...]]
+
+CHAIN = ("frontend", "api", "core")
+TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
+SENT = "b7ad6b7169203331"
+
+
+def a_span(number: int, parent: str, service: str, kind: str, name: str) -> Span:
+    """A span whose id shows its number."""
+    return Span(TRACE_ID, f"{number:016x}", parent, service, name, kind, 10, 20, "UNSET")
+
+
+GOOD = (
+    a_span(1, SENT, "frontend", "SERVER", "GET /"),
+    a_span(2, f"{1:016x}", "frontend", "INTERNAL", "render"),
+    a_span(3, f"{2:016x}", "frontend", "CLIENT", "POST"),
+    a_span(4, f"{3:016x}", "api", "SERVER", "POST /api/query"),
+    a_span(5, f"{4:016x}", "api", "CLIENT", "POST"),
+    a_span(6, f"{5:016x}", "core", "SERVER", "POST /internal/query"),
+    a_span(7, f"{6:016x}", "core", "CLIENT", "ollama"),
+)
+
+
+def judged(spans: Sequence[Span]) -> Verdict:
+    """The verdict on a trace that should go through the whole chain."""
+    return check_chain(spans, services=CHAIN, parent_span_id=SENT)
+
+
+def changed(number: int, **changes: Any) -> Defect:  # noqa: ANN401 -- any field
+    """One span is another one."""
+    return lambda spans: tuple(
+        replace(s, **changes) if s.span_id == f"{number:016x}" else s for s in spans
+    )
+
+
+def without(*numbers: int) -> Defect:
+    """Spans are missing."""
+    ids = {f"{number:016x}" for number in numbers}
+    return lambda spans: tuple(span for span in spans if span.span_id not in ids)
+
+
+def renamed(service: str, name: str) -> Defect:
+    """A service exports under another name."""
+    return lambda spans: tuple(
+        replace(s, service=name) if s.service == service else s for s in spans
+    )
+
+
+def test_an_unbroken_trace_has_no_findings() -> None:
+    """All services, directly linked, below the span id that was sent."""
+    assert judged(GOOD).passed
+
+
+@given(st.permutations(GOOD))
+def test_the_order_of_arrival_does_not_matter(spans: list[Span]) -> None:
+    """Exports come as they come."""
+    assert judged(spans).passed
+
+
+def test_more_services_and_more_calls_are_no_defect() -> None:
+    """A chain asks for what must be there, not for what else may be."""
+    more = (
+        *GOOD,
+        a_span(8, f"{3:016x}", "api", "SERVER", "POST /again"),
+        a_span(9, f"{7:016x}", "ollama", "SERVER", "POST /api/generate"),
+    )
+
+    assert judged(more).passed
+
+
+DEFECTS: dict[str, tuple[Defect, list[tuple[str, str]]]] = {
+    "nothing-arrived": (
+        without(1, 2, 3, 4, 5, 6, 7),
+        [("empty", "no span has arrived, of frontend, api, core; either nothing is exported")],
+    ),
+    "core-exports-nothing": (
+        without(6, 7),
+        [("service", "no span of core is in the trace; it exports nothing, or under another name")],
+    ),
+    "core-under-another-name": (
+        renamed("core", "unknown_service:python"),
+        [("service", "there are spans of unknown_service:python; it exports nothing, or under")],
+    ),
+    "core-without-a-name": (
+        renamed("core", ""),
+        [("service", "there are spans of (no service.name);")],
+    ),
+    "two-trace-ids": (
+        changed(7, trace_id="f" * 32),
+        [("trace-id", f"the spans have 2 trace ids instead of one: {TRACE_ID}, ffff")],
+    ),
+    "one-id-twice": (
+        changed(7, span_id=f"{6:016x}", parent_id=f"{5:016x}"),
+        [
+            (
+                "span-id",
+                "core CLIENT 'ollama' 0000000000000006: another span has the same id: core SERVER",
+            )
+        ],
+    ),
+    "traceparent-not-read": (
+        changed(1, parent_id=""),
+        [
+            (
+                "root",
+                f"frontend SERVER 'GET /' 0000000000000001: it has no parent, although {SENT}",
+            )
+        ],
+    ),
+    "no-root": (
+        without(1),
+        [
+            ("root", f"should continue the parent {SENT} that was sent; there are 0: none"),
+            ("orphan", "frontend INTERNAL 'render' 0000000000000002: its parent 0000000000000001"),
+        ],
+    ),
+    "two-roots": (
+        changed(4, parent_id=SENT),
+        [
+            ("root", "there are 2: frontend SERVER 'GET /' 0000000000000001; api SERVER"),
+            ("root", "the trace begins in api instead of frontend; frontend passes the received"),
+            ("hop", "api's SERVER span 'POST /api/query' 0000000000000004 has no CLIENT span of"),
+        ],
+    ),
+    "frontend-without-spans": (
+        lambda spans: changed(4, parent_id=SENT)(without(1, 2, 3)(spans)),
+        [
+            ("service", "no span of frontend is in the trace"),
+            ("root", "the trace begins in api instead of frontend"),
+        ],
+    ),
+    "parent-not-exported": (
+        without(5),
+        [
+            ("orphan", "its parent 0000000000000005 is not in the trace; whoever made that span"),
+            ("hop", "api -> core: api has no CLIENT span; instrument its HTTP client"),
+        ],
+    ),
+    "parent-of-another-trace": (
+        changed(6, parent_id="f" * 16),
+        [
+            ("orphan", "core SERVER 'POST /internal/query' 0000000000000006: its parent ffff"),
+            ("hop", "(its parent is not in the trace); api does not propagate `traceparent`"),
+        ],
+    ),
+    "ring": (
+        changed(2, parent_id=f"{3:016x}"),
+        [("cycle", "it is its own ancestor, by way of 0000000000000003; parent ids are mixed up")],
+    ),
+    "own-parent": (
+        changed(7, parent_id=f"{7:016x}"),
+        [("cycle", "it is its own ancestor, by way of itself;")],
+    ),
+    "server-not-instrumented": (
+        changed(6, kind="INTERNAL"),
+        [("hop", "api -> core: core has no SERVER span; instrument its HTTP server")],
+    ),
+    "client-not-instrumented": (
+        changed(5, kind="INTERNAL"),
+        [("hop", "api -> core: api has no CLIENT span; instrument its HTTP client")],
+    ),
+    "client-span-passed-over": (
+        changed(6, parent_id=f"{4:016x}"),
+        [("hop", "(its parent is api SERVER 'POST /api/query' 0000000000000004); api does not")],
+    ),
+    "core-called-by-the-frontend": (
+        changed(6, parent_id=f"{3:016x}"),
+        [("hop", "has no CLIENT span of api as parent (its parent is frontend CLIENT")],
+    ),
+    "error": (
+        changed(6, status="ERROR", status_message="model not loaded"),
+        [("status", "it ended with status ERROR: model not loaded; see the log of core")],
+    ),
+    "error-without-a-message": (
+        changed(6, status="ERROR"),
+        [("status", "it ended with status ERROR; see the log of core")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_planted_defect_is_found(name: str) -> None:
+    """Exactly the findings that fit it, each saying where and why."""
+    plant, expected = DEFECTS[name]
+
+    found = judged(plant(GOOD)).findings
+
+    assert [each.rule for each in found] == [rule for rule, _ in expected]
+    for finding, (_, said) in zip(found, expected, strict=True):
+        assert said in str(finding)
+
+
+def test_every_rule_is_seen_to_fail() -> None:
+    """No rule is named in the documentation that no defect provokes."""
+    documented = (check_chain.__doc__ or "").partition("Rules: ")[2]
+    provoked = {rule for _, expected in DEFECTS.values() for rule, _ in expected}
+
+    assert provoked == set(documented.replace("`", "").replace(".", "").replace(",", "").split())
+
+
+def test_all_defects_are_reported_at_once() -> None:
+    """Whoever fixes one thing knows of the others."""
+    spans = changed(6, status="ERROR", parent_id="f" * 16)(changed(1, parent_id="")(GOOD))
+
+    assert [each.rule for each in judged(spans).findings] == ["root", "orphan", "hop", "status"]
+
+
+def test_a_service_that_is_missing_is_one_finding() -> None:
+    """Its hops are not reported on top."""
+    spans = changed(6, parent_id=f"{3:016x}")(without(4, 5)(GOOD))
+
+    assert [each.rule for each in judged(spans).findings] == ["service"]
+
+
+ids = st.integers(1, 5).map("{:016x}".format)
+
+
+@given(
+    st.lists(
+        st.builds(
+            Span,
+            st.sampled_from([TRACE_ID, "f" * 32]),
+            ids,
+            ids | st.sampled_from(["", SENT]),
+            st.sampled_from(["", *CHAIN]),
+            st.just("x"),
+            st.sampled_from(["SERVER", "CLIENT", "INTERNAL"]),
+            st.just(1),
+            st.just(2),
+            st.sampled_from(["UNSET", "ERROR"]),
+        ),
+        max_size=8,
+    )
+)
+def test_any_heap_of_spans_can_be_judged(spans: list[Span]) -> None:
+    """Rings, duplicates and strangers in any mixture end in a verdict; rings are disjoint."""
+    verdict = judged(spans)
+    in_rings = [id(span) for ring in trace.cycles(spans) for span in ring]
+
+    assert verdict.passed is (verdict.findings == ())
+    assert len(in_rings) == len(set(in_rings))
+    for ring in trace.cycles(spans):
+        assert [span.parent_id for span in ring] == [s.span_id for s in (*ring[1:], ring[0])]
+
+
+def test_a_traceparent_carries_ids_and_the_sampled_flag() -> None:
+    """The example of the W3C recommendation, version 00."""
+    assert traceparent(TRACE_ID, SENT) == f"00-{TRACE_ID}-{SENT}-01"
+
+
+@pytest.mark.parametrize(
+    ("trace_id", "span_id"),
+    [
+        (TRACE_ID.upper(), SENT),
+        (TRACE_ID[:-1], SENT),
+        ("0" * 32, SENT),
+        (TRACE_ID, SENT + "0"),
+        (TRACE_ID, "0" * 16),
+        (TRACE_ID, "g" * 16),
+        (TRACE_ID, SENT + "\n"),
+    ],
+)
+def test_a_traceparent_that_would_be_ignored_is_not_made(trace_id: str, span_id: str) -> None:
+    """Services would silently start a trace of their own."""
+    with pytest.raises(ValueError, match="lower-case hex digits, not all zero"):
+        traceparent(trace_id, span_id)
+
+
+def test_new_trace_ids_are_new_and_valid() -> None:
+    """Two calls share nothing."""
+    one, other = new_trace_ids(), new_trace_ids()
+
+    assert traceparent(*one) != traceparent(*other)
+    assert not {*one} & {*other}
+
+
+class Scripted(TraceClient):
+    """A client that sees what a script says, one step of its clock after another."""
+
+    def __init__(self, script: Sequence[int]) -> None:
+        super().__init__("http://127.0.0.1:9", clock=lambda: self.now_s, sleep=self.pass_time)
+        self.script = list(script)
+        self.now_s = 0.0
+        self.asked = 0
+
+    def pass_time(self, seconds: float) -> None:
+        """Sleep, but not really."""
+        assert seconds > 0
+        self.now_s += seconds
+
+    def spans(self, trace_id: str) -> tuple[Span, ...]:
+        """So many of the spans as the script has for this moment; its last entry goes on."""
+        assert trace_id == TRACE_ID
+        count = self.script[min(self.asked, len(self.script) - 1)]
+        self.asked += 1
+        return GOOD[:count]
+
+
+def test_waiting_ends_when_all_services_are_there_and_the_trace_has_settled() -> None:
+    """Spans that come late are waited for, as long as they keep coming."""
+    with Scripted([0, 3, 5, 6, 6, 6, 7]) as client:
+        found = client.wait_for(TRACE_ID, CHAIN, timeout_s=60, settle_s=1)
+
+    assert found == GOOD
+    # Six polls of 0.1 s until the last span, ten more until it has settled.
+    assert client.now_s == pytest.approx(1.6)
+
+
+def test_waiting_returns_what_there_is_at_the_deadline() -> None:
+    """A service that never exports is a finding, not a hang."""
+    with Scripted([0, 5]) as client:
+        found = client.wait_for(TRACE_ID, CHAIN, timeout_s=2.05, settle_s=1)
+
+    assert found == GOOD[:5]
+    assert client.now_s == pytest.approx(2.05)
+
+
+def test_waiting_for_a_trace_that_never_settles_ends_at_the_deadline() -> None:
+    """All services are there, but the number of spans changes all the time."""
+    with Scripted([6, 7] * 100) as client:
+        client.wait_for(TRACE_ID, CHAIN, timeout_s=3, settle_s=1)
+
+    assert client.now_s == pytest.approx(3)
+
+
+def test_without_settling_the_first_complete_answer_is_taken() -> None:
+    """Nothing to wait for, so nobody sleeps."""
+    with Scripted([7]) as client:
+        assert client.wait_for(TRACE_ID, CHAIN, timeout_s=5, settle_s=0) == GOOD
+
+    assert client.now_s == 0
+
+
+class Canned:
+    """A server that has one answer to everything."""
+
+    def __init__(self) -> None:
+        self.status, self.body = 200, b""
+        canned = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(canned.status)
+                self.send_header("Content-Length", str(len(canned.body)))
+                self.end_headers()
+                self.wfile.write(canned.body)
+
+            def log_message(self, *_: object) -> None:
+                """Stay silent."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def canned() -> Iterator[Canned]:
+    """A trace store that says what it is told to."""
+    made = Canned()
+    thread = threading.Thread(target=made.server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b"empty ring"),
+        (200, b"<html>"),
+        (200, b"[]"),
+        (200, b"{}"),
+        (200, b'{"batches":[{"scopeSpans":[{"spans":[{"name":"x"}]}]}]}'),
+        (200, b'{"batches":[{"scopeSpans":[{"spans":[{"traceId":"?","spanId":"?"}]}]}]}'),
+        (200, b'{"batches":["text"]}'),
+        (302, b""),
+    ],
+)
+def test_an_answer_that_is_no_trace_is_an_infra_error(
+    canned: Canned, status: int, body: bytes
+) -> None:
+    """The message quotes status and body; nothing is known about the trace."""
+    canned.status, canned.body = status, body
+
+    with (
+        TraceClient(canned.url) as client,
+        pytest.raises(Infra, match=f"answered {status}, which is not a trace"),
+    ):
+        client.spans(TRACE_ID)
+
+
+def test_an_unknown_trace_has_no_spans(canned: Canned) -> None:
+    """Tempo says 404 with nothing else."""
+    canned.status = 404
+
+    with TraceClient(canned.url) as client:
+        assert client.spans(TRACE_ID) == ()
+
+
+def test_a_sparse_span_is_read(canned: Canned) -> None:
+    """Protobuf's JSON leaves out what is zero or empty."""
+    canned.body = (
+        b'{"batches":[{"scopeSpans":[{"spans":[{"traceId":"CvdlGRbNQ92ESOshHIAxnA==",'
+        b'"spanId":"t61rcWkgMzE=","attributes":[{"key":"none"},{"key":"pairs","value":'
+        b'{"kvlistValue":{"values":[{"key":"a","value":{"bytesValue":"AQ=="}}]}}}]}]}]}]}'
+    )
+
+    with TraceClient(canned.url) as client:
+        (span,) = client.spans(TRACE_ID)
+
+    attributes = {"none": None, "pairs": {"a": b"\x01"}}
+    assert span == Span(TRACE_ID, SENT, "", "", "", "UNSPECIFIED", 0, 0, "UNSET", attributes)
+    assert str(span) == f"(no service) UNSPECIFIED '' {SENT}"
+
+
+def test_a_store_is_ready_when_it_says_so(canned: Canned) -> None:
+    """Tempo 2 says 503 for its first 15 s."""
+    with TraceClient(canned.url) as client:
+        assert client.ready()
+        canned.status = 503
+        assert not client.ready()
+
+
+def test_nobody_who_listens_is_not_ready_and_an_infra_error() -> None:
+    """The message says where was asked."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # nobody else gets the port, and nobody answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with TraceClient(url) as client:
+            assert not client.ready()
+            with pytest.raises(Infra, match=f"{url} does not answer .* is it started"):
+                client.spans(TRACE_ID)
+
+
+def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look for the store on its own machine."""
+    for name in ("ALL_PROXY", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    with TraceStore() as store, TraceClient(store.url) as client:
+        assert client.ready()
+
+
+def test_importing_the_checks_loads_no_http_client() -> None:
+    """Sessions that judge no traces pay nothing."""
+    code = (
+        "import sys\n"
+        "before = {*sys.modules}\n"
+        "import pytest_orchestrator._checks.traces\n"
+        "print('httpx' in {*sys.modules} - before)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert done.stdout.strip() == "False"
