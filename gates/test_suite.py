@@ -11,10 +11,10 @@ from pytest_orchestrator.types import Services
 
 pytestmark = pytest.mark.gate("suite")
 
-LANES = [pytest.param(name, marks=pytest.mark.lane(name)) for name in ("core", "api", "frontend")]
+NAMES = ("core", "api", "frontend")
 
 
-@pytest.mark.parametrize("name", LANES)
+@pytest.mark.parametrize("name", NAMES)
 def test_own_tests_pass(name: str, services: Services) -> None:
     """The service's own tests pass, and there is at least one."""
     output = services.run_check(name, "test")
@@ -28,4 +28,4 @@ def test_documentation_names_every_service(workspace: Path) -> None:
     """The root documentation tells how to reach each service."""
     text = (workspace / "docs" / "application.md").read_text()
 
-    assert not [name for name in ("core", "api", "frontend") if name not in text]
+    assert not [name for name in NAMES if name not in text]

@@ -8,6 +8,7 @@ import logging
 import socket
 import subprocess
 import sys
+import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from pytest_orchestrator._checks.traces import TraceClient, new_trace_ids
 from pytest_orchestrator._domain.trace import Span
+from pytest_orchestrator._stack.trace_otlp import Row, read_export
+from pytest_orchestrator._stack.trace_search import TraceMemory
 from pytest_orchestrator._stack.trace_store import TraceStore
 from pytest_orchestrator.errors import Infra
 
@@ -434,6 +437,27 @@ def test_exports_of_eight_threads_are_all_found(store: TraceStore) -> None:
     assert {status for _, statuses in posted for status in statuses} == {200}
     assert len(fetched(store, shared)) == 8 * 500
     assert [len(fetched(store, own)) for own, _ in posted] == [500] * 8
+
+
+def test_an_export_is_seen_whole_or_not_at_all() -> None:
+    """Who asks while an export is being kept waits for its end."""
+    trace_id, _ = new_trace_ids()
+    spans = [a_span(trace_id, f"{n:016x}") for n in (1, 2, 3)]
+    memory = TraceMemory(max_spans=10)
+    seen: list[Row] = []
+    reader = threading.Thread(target=lambda: seen.extend(memory.trace(trace_id)))
+
+    def slowly() -> Iterator[Row]:
+        for n, row in enumerate(read_export(as_protobuf(spans), PROTOBUF["Content-Type"])):
+            if n == 1:
+                reader.start()
+                reader.join(0.2)  # ample for a reader that does not wait
+            yield row
+
+    memory.add(slowly())
+    reader.join()
+
+    assert len(seen) == 3
 
 
 def test_a_small_body_that_unpacks_to_a_large_one_is_refused(http: httpx.Client) -> None:

@@ -90,7 +90,7 @@ def _merged(outline: Outline, schema: Node, inside: frozenset[int]) -> Keywords:
     inside |= {id(schema.value)}
     keywords = _own(schema)
     if "$ref" in keywords:
-        target = outline.resolve(Node({"$ref": keywords.pop("$ref").value}, schema.pointer))
+        target = outline.target(keywords.pop("$ref"))
         others = {} if outline.ignores_siblings else keywords
         apart = [*_list(others.get("allOf", schema).value), target.value]
         keywords = _joined(others, _merged(outline, target, inside)) or {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_orchestrator._checks.nodes import Node, follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 
@@ -39,16 +39,26 @@ class Outline:
 
     def resolve(self, node: Node) -> Node:
         """The node itself, or what it refers to in the end."""
-        seen: set[str] = set()
-        while "$ref" in node:
-            reference = node.child("$ref").value
-            if not isinstance(reference, str) or reference in seen:
-                return Node(None, node.pointer)
-            seen.add(reference)
-            try:
-                node = follow(self.root.value, reference)
-            except LookupError:
-                return Node(None, node.pointer)
+        return self._followed(node, lambda _: True)
+
+    def schema(self, node: Node) -> Node:
+        """The schema itself, or the one it refers to and says nothing about itself."""
+        return self._followed(node, lambda schema: self.ignores_siblings or len(schema) == 1)
+
+    def target(self, reference: Node) -> Node:
+        """Where one ``$ref`` leads to."""
+        try:
+            return follow(self.root.value, str(reference.value))
+        except LookupError:
+            return reference._replace(value=None)
+
+    def _followed(self, node: Node, is_bare: Callable[[dict[str, object]], bool]) -> Node:
+        seen: set[int] = set()
+        while isinstance(node.value, dict) and "$ref" in node.value and is_bare(node.value):
+            if id(node.value) in seen:
+                return node._replace(value=None)
+            seen.add(id(node.value))
+            node = self.target(node.child("$ref"))
         return node
 
     def operations(self) -> Iterator[Operation]:

@@ -59,6 +59,7 @@ class SchemaComparison:
         todo = [(published, served)]
         while todo:
             mine, theirs = todo.pop()
+            mine, theirs = self._published.schema(mine), self._served.schema(theirs)
             pair = id(mine.value), id(theirs.value)
             if pair in assumed:
                 continue
@@ -72,11 +73,10 @@ class SchemaComparison:
     ) -> Iterator[Difference]:
         """Differences of what two schemas say themselves; adds the pairs below them."""
         left, right = normal(self._published, mine), normal(self._served, theirs)
-        at = self._published.resolve(mine).pointer
         for keyword in dict.fromkeys((*left, *right)):
             one, other = left.get(keyword), right.get(keyword)
             if one is None or other is None:
-                yield _difference(at if one is None else one.pointer, keyword, one, other)
+                yield _difference(mine.pointer if one is None else one.pointer, keyword, one, other)
             elif keyword in ONE_BELOW:
                 below.append((one, other))
             elif keyword in NAMED_BELOW:
@@ -99,7 +99,8 @@ class SchemaComparison:
         mine, theirs = (list(node.elements()) for node in both)
         lonely = [a for a in mine if not any(self._same(a, b, assumed) for b in theirs)]
         others = [b for b in theirs if not any(self._same(a, b, assumed) for a in mine)]
-        if len(lonely) == len(others):
+        if len(lonely) == len(others) and assumed is self._compared:
+            # Told apart already; going on below is only for those who want to know where.
             below.extend(zip(lonely, others, strict=True))
             return
         for node in lonely:
@@ -108,6 +109,7 @@ class SchemaComparison:
             yield _difference(both[0].pointer, f"schema of {keyword}", None, node)
 
     def _same(self, mine: Node, theirs: Node, assumed: Assumed) -> bool:
+        mine, theirs = self._published.schema(mine), self._served.schema(theirs)
         pair = id(mine.value), id(theirs.value)
         if pair in self._different:
             return False

@@ -84,7 +84,7 @@ class TraceClient:
         raise _no_trace(answer)
 
     def wait_for(
-        self, trace_id: str, services: Sequence[str], timeout_s: float, settle_s: float
+        self, trace_id: str, services: Sequence[str], timeout_s: float, settle_s: float = 1.0
     ) -> tuple[Span, ...]:
         """Wait until a trace is complete, as far as one can tell.
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator import _backends
-from pytest_orchestrator._checks.documents import read_document
-from pytest_orchestrator._checks.openapi import check_covers, check_openapi
 from pytest_orchestrator._domain.event import GateBlocked, GateOpened, GateTestFinished
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
@@ -21,11 +19,11 @@ from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator._run.runner import PhaseRunner
 from pytest_orchestrator._run.watch import Claim, Watch
 from pytest_orchestrator._run.workspace import Workspaces
-from pytest_orchestrator._stack.process import ProcessRuntime
 from pytest_orchestrator.errors import GateFailed, Infra, Unverifiable
 
 if TYPE_CHECKING:
     from pytest_orchestrator._domain.plan import Contract, Plan, Task
+    from pytest_orchestrator._stack.process import ProcessRuntime
 
 
 def carry_out(text: str) -> int:
@@ -154,6 +152,12 @@ class LaneJudge:
         """Whether a document may be published."""
         if contract.kind != "openapi":
             return _is_text(contract.path, data)
+        from pytest_orchestrator._checks.documents import read_document  # noqa: PLC0415 - on demand
+        from pytest_orchestrator._checks.openapi import (  # noqa: PLC0415 - on demand
+            check_covers,
+            check_openapi,
+        )
+
         document, verdict = read_document(data, contract.path)
         if document is None:
             return verdict
@@ -163,6 +167,8 @@ class LaneJudge:
         return verdict
 
     def _runtime(self, name: str, tree: Path) -> ProcessRuntime:
+        from pytest_orchestrator._stack.process import ProcessRuntime  # noqa: PLC0415 - on demand
+
         cache = self.project.root / ".orchestrator" / "cache"
         return ProcessRuntime(self.plan, tree, self.folder / "services" / name, cache)
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.state import PhaseState
 
 OFF = "off"
+BLOCKED = "blocked: "
 TAKEOVER_S = GRACE_S + 3.0
 """Seconds the runners of a session that was killed may still need to end."""
 
@@ -216,8 +217,10 @@ class RunSession:
     def record(self, gate: str, test: str, outcome: Outcome, reason: str) -> None:
         """Write down one outcome of a gate's test."""
         if outcome is Outcome.BLOCKED and gate not in self._judged:
-            blocked = GateBlocked(gate=gate, session=self.settings.session, reason=reason)
-            self.ledger.append(blocked)
+            told = reason.removeprefix(BLOCKED)
+            self.ledger.append(
+                GateBlocked(gate=gate, session=self.settings.session, reason=told)
+            )
             return
         key = self._judged[gate].key if gate in self._judged else self.ledger.state().gate(
             gate).current
@@ -239,7 +242,7 @@ class RunSession:
         state = self.ledger.state()
         reason = why_blocked(self.plan, state, gate, session=self.settings.session)
         if reason:
-            raise Blocked(f"{gate} is blocked: {reason}")
+            raise Blocked(f"{BLOCKED}{reason}")
         tree, key = self.obtainer.key(state, gate)
         return Judged(self.workspaces.lay_out(tree, gate), key)
 
@@ -258,7 +261,7 @@ class RunSession:
                     for p in sorted({self.plan.gates[g].phase for g in (before, gate)})
                 )
                 raise Blocked(
-                    f"{gate} is blocked: {before} is {outcome or 'not judged for this tree'}; "
+                    f"{BLOCKED}{before} is {outcome or 'not judged for this tree'}; "
                     f'run pytest -m "{phases}"'
                 )
 

@@ -200,7 +200,7 @@ class Obtainer:
             return
         reason = why_blocked(self.plan, state, gate, session=self.session)
         if reason:
-            blocked = GateBlocked(gate=gate, session=self.session, reason=f"blocked by {reason}")
+            blocked = GateBlocked(gate=gate, session=self.session, reason=reason)
             self.ledger.append(blocked)
             self._open_gates -= {gate}
             return

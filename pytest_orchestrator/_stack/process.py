@@ -111,6 +111,7 @@ class ProcessRuntime:
         self._stop = threading.Event()
         self._closed = False
         self._ports: dict[str, int] = {}
+        self._addresses: dict[str, str] = {}
         self._built: dict[str, Built | GateFailed] = {}
         self._running: dict[str, RunningService] = {}
 
@@ -128,6 +129,19 @@ class ProcessRuntime:
     def url(self, name: str) -> str:
         """The address a service has or will have, e.g. ``"http://127.0.0.1:40213"``."""
         return f"http://{HOST}:{self._port(name)}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All services there are, running or not."""
+        return tuple(self._plan.services)
+
+    def reach_by(self, addresses: Mapping[str, str]) -> None:
+        """From now on, tell services these addresses of each other instead of the real ones.
+
+        Args:
+            addresses: By service; those not named keep their own.
+        """
+        self._addresses = dict(addresses)
 
     def build(self, name: str) -> None:
         """Build a service, unless this runtime has done so before.
@@ -226,7 +240,9 @@ class ProcessRuntime:
         return placeholders(service.environment.values()) & self._plan.services.keys()
 
     def _environment(self, service: Service) -> dict[str, str]:
-        values = {name: self.url(name) for name in self._known_to(service)}
+        values = {
+            name: self._addresses.get(name) or self.url(name) for name in self._known_to(service)
+        }
         values["port"] = str(self._port(service.name))
         if self._traces_url is not None:
             values["traces"] = self._traces_url
