@@ -32,8 +32,6 @@ def test_root_page_renders(services: Services, plan: Plan, http: httpx.Client) -
 
     page = http.get(url + "/")
 
-    check_response(
-        page, status=200, media_type="text/html", name="frontend /"
-    ).raise_for_findings()
+    check_response(page, status=200, media_type="text/html", name="frontend /").raise_for_findings()
     title = plan.services["frontend"].title
     check_page(page.text, title=title, name="frontend /").raise_for_findings()

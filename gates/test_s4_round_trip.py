@@ -30,9 +30,7 @@ def test_page_shows_an_answer(http: httpx.Client, application: dict[str, str]) -
     """A question the documents answer comes back answered, with its sources."""
     page = ask_page(http, application, KNOWN)
 
-    check_response(
-        page, status=200, media_type="text/html", name="frontend /"
-    ).raise_for_findings()
+    check_response(page, status=200, media_type="text/html", name="frontend /").raise_for_findings()
     check_page(page.text, title=None, name="frontend /").raise_for_findings()
     fields = page_fields(page.text)
     assert fields["status"] == ["answered"]
@@ -40,9 +38,7 @@ def test_page_shows_an_answer(http: httpx.Client, application: dict[str, str]) -
     assert fields["citation"]
 
 
-def test_page_says_when_it_does_not_know(
-    http: httpx.Client, application: dict[str, str]
-) -> None:
+def test_page_says_when_it_does_not_know(http: httpx.Client, application: dict[str, str]) -> None:
     """A question the documents do not answer is unknown, not invented."""
     fields = page_fields(ask_page(http, application, UNKNOWN).text)
 

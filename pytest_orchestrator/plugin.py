@@ -7,21 +7,21 @@ nothing but pytest. What a runbook needs is imported when there is one.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-DEFAULT_RUNBOOK = "runbook.toml"
+from pytest_orchestrator._plugin.options import DEFAULT_RUNBOOK, find_runbook
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options and their ini keys."""
     group = parser.getgroup("orchestrator", "carry out a runbook of agents (pytest-orchestrator)")
     for name, metavar, text in (
-        ("agents", "NAME", "Back-end that does the work: off, oracle, nop (default: the runbook's)"),
+        (
+            "agents",
+            "NAME",
+            "Back-end that does the work: off, oracle, nop (default: the runbook's)",
+        ),
         ("runbook", "PATH", f"The runbook (default: {DEFAULT_RUNBOOK} in the root folder)"),
         ("workspace", "DIR", "With --agents=off: the tree the gates judge (default: the root)"),
         ("run-id", "ID", "Name of the run to start or to resume"),
@@ -52,30 +52,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     # Where a nested session keeps its ledger: not for people.
     group.addoption("--run-folder", dest="orchestrator_run_folder", help="==SUPPRESS==")
-
-
-def find_runbook(config: pytest.Config) -> Path | None:
-    """The runbook this session works on; ``None`` if it has none.
-
-    Raises:
-        pytest.UsageError: One was asked for and is not there.
-    """
-    asked = option(config, "runbook")
-    if asked is None:
-        path = config.rootpath / DEFAULT_RUNBOOK
-        return path if path.is_file() else None
-    path = config.invocation_params.dir / asked
-    if config.getoption("orchestrator_runbook") is None:
-        path = config.rootpath / asked
-    if not path.is_file():
-        raise pytest.UsageError(f"--runbook: there is no file {path}")
-    return path.resolve()
-
-
-def option(config: pytest.Config, name: str) -> str | None:
-    """An option's value from the command line, else from the ini file, else ``None``."""
-    given = config.getoption(f"orchestrator_{name}") or config.getini(f"orchestrator_{name}")
-    return str(given) if given else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from openapi_documents import ASK, BODY, GONE, VERSIONS, a_contract, planted
 
 from pytest_orchestrator._checks import check_covers, check_openapi
+from tests.openapi_documents import ASK, BODY, GONE, VERSIONS, a_contract, planted
 
 
 @pytest.mark.parametrize("version", VERSIONS)

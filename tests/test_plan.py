@@ -8,9 +8,9 @@ from graphlib import TopologicalSorter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Document, budgets, calm, documents, plan_of, runbooks
 
 from pytest_orchestrator._domain.plan import Part, Plan, owns, phase_numbers
+from tests.strategies import Document, budgets, calm, documents, plan_of, runbooks
 
 
 def waits(plan: Plan) -> dict[Part | str, set[Part | str]]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
-from openapi_documents import ASK, BODY, VERSIONS, a_contract, planted
 
 from pytest_orchestrator._checks import check_covers, check_json, check_openapi, check_serves
 from pytest_orchestrator._checks.official import rule_problems
+from tests.openapi_documents import ASK, BODY, VERSIONS, a_contract, planted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Project
+
+from tests.project import Project
 
 ALL_TASKS = ["left-one", "left-two", "right-one", "right-two"]
 ALL_PASSED = {

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import Document, calm, documents, files_of
 
 from pytest_orchestrator._domain import plan as values
 from pytest_orchestrator._domain.plan import Part, Plan
@@ -21,6 +20,7 @@ from pytest_orchestrator._domain.runbook import Files, named_files, parse_runboo
 from pytest_orchestrator._domain.verdict import Finding
 from pytest_orchestrator._run.runbook import MAX_BYTES, load_runbook
 from pytest_orchestrator.errors import RunbookError
+from tests.strategies import Document, calm, documents, files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +165,7 @@ class Case(NamedTuple):
     words: str
 
 
-def case(name: str, where: str, words: str, *changes: tuple[str, str]) -> Any:  # noqa: ANN401
+def case(name: str, where: str, words: str, *changes: tuple[str, str]) -> Any:
     """One way of being wrong, with a name to select it by."""
     return pytest.param(Case(name, changes, where, words), id=name)
 
@@ -950,7 +950,7 @@ ANYTHING = st.recursive(
 )
 
 
-def places_in(node: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401
+def places_in(node: Any) -> Iterator[tuple[Any, Any]]:
     """Every key of a document, with the table or list it is in."""
     for key in node if isinstance(node, dict) else range(len(node)):
         yield node, key

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openapi_documents import ASK, BODY, GONE, VERSIONS, a_contract, planted
 
 from pytest_orchestrator._checks import check_covers, check_openapi, check_serves
 from pytest_orchestrator._checks.nodes import Node
 from pytest_orchestrator._checks.normal import normal
 from pytest_orchestrator._checks.outline import Outline
+from tests.openapi_documents import ASK, BODY, GONE, VERSIONS, a_contract, planted
 
 ANSWER = "/components/schemas/Answer"
 CONTENT = f"{ASK}/responses/2XX/content"

@@ -203,7 +203,7 @@ def decoded(name: str, content_type: str, body: bytes) -> object:
     return json.loads(body) if content_type == "application/json" else body
 
 
-def normalised(value: Any, *, flags: bool, key: str = "") -> Any:  # noqa: ANN401 -- any JSON
+def normalised(value: Any, *, flags: bool, key: str = "") -> Any:
     """Take out what Tempo loses at its flush, what it counts, and orders without meaning."""
     if isinstance(value, dict):
         dropped = {"metrics"} if flags else {"metrics", "flags"}

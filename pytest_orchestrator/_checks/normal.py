@@ -138,7 +138,10 @@ def _without(
     if len(real) != 1:
         return None
     said = _merged(outline, real[0], inside)
-    if len(real) < len(written) and not _add_null(said):
+    nulls = len(written) - len(real)
+    if choice == "oneOf" and nulls and (nulls > 1 or _allows_null(said)):
+        return None  # then ``null`` is not exactly one of them
+    if nulls and not _add_null(said):
         return None
     return _joined({k: v for k, v in keywords.items() if k != choice}, said)
 
@@ -157,6 +160,12 @@ def _with_nullable(keywords: Keywords) -> Keywords:
 def _is_null(schema: Node) -> bool:
     said = {key: node.value for key, node in _own(schema).items()}
     return said in ({"type": ["null"]}, {"enum": [None]}, {"type": ["null"], "enum": [None]})
+
+
+def _allows_null(keywords: Keywords) -> bool:
+    by_type = "type" not in keywords or "null" in _list(keywords["type"].value)
+    by_enum = "enum" not in keywords or None in _list(keywords["enum"].value)
+    return by_type and by_enum
 
 
 def _add_null(keywords: Keywords) -> bool:

@@ -133,7 +133,8 @@ def _needs(
         parts, before = (
             plan.needed_by(node) if isinstance(node, Part) else plan.needed_by_gate(node)
         )
-        for needed in {*parts, *before} - seen:
+        reached: set[Part | str] = {*parts, *before}
+        for needed in reached - seen:
             seen.add(needed)
             if isinstance(needed, Part) and needed in runners:
                 found.add(runners[needed])

@@ -94,9 +94,7 @@ def gates_before(plan: Plan, node: Part | str) -> tuple[str, ...]:
     while todo:
         current = todo.pop()
         parts, gates = (
-            plan.needed_by(current)
-            if isinstance(current, Part)
-            else plan.needed_by_gate(current)
+            plan.needed_by(current) if isinstance(current, Part) else plan.needed_by_gate(current)
         )
         found |= gates
         new = (set(parts) | set(gates)) - seen

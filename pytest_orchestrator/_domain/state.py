@@ -137,7 +137,7 @@ def fold(entries: Iterable[Entry], state: RunState | None = None) -> RunState:
     return state
 
 
-def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0911 - one match over all events
+def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901 - one match over all events
     event = entry.event
     match event:
         case RunCreated():

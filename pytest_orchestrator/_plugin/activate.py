@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_orchestrator import _backends, fixtures, hookspecs
+from pytest_orchestrator import _backends, hookspecs
 from pytest_orchestrator._domain.plan import Part, phase_numbers
 from pytest_orchestrator._plugin.controller import Controller, XdistController, announce
 from pytest_orchestrator._plugin.filler import FillerHooks, find_interactor
 from pytest_orchestrator._plugin.items import Items
+from pytest_orchestrator._plugin.options import find_runbook, option
 from pytest_orchestrator._plugin.session import OFF, SESSION_KEY, RunSession, Settings
 from pytest_orchestrator._plugin.terminal import Terminal
 from pytest_orchestrator._run.judge import Project
 from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator.errors import RunbookError
-from pytest_orchestrator.plugin import find_runbook, option
 
 if TYPE_CHECKING:
     from pytest_orchestrator._domain.plan import Plan
@@ -43,7 +43,7 @@ def activate(config: pytest.Config) -> None:
     for line in _markers(plan):
         config.addinivalue_line("markers", line)
     config.pluginmanager.add_hookspecs(hookspecs)
-    config.pluginmanager.register(fixtures, "orchestrator-fixtures")
+    config.pluginmanager.import_plugin("pytest_orchestrator.fixtures")
     config.pluginmanager.register(Starter(session, config), "orchestrator-starter")
 
 

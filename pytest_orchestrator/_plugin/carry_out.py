@@ -61,18 +61,16 @@ class _Run:
         )
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         judge_ = LaneJudge(self.plan, self.project, self.folder)
-        watch = Watch(
-            Ledger(self.folder), self.folder / "run.lock", self.claim, lambda: runner.out_of_time()
-        )
+        watch = Watch(Ledger(self.folder), self.folder / "run.lock", self.claim)
         runner = PhaseRunner(
             self.plan, self.ledger, workspaces, backend, judge_, self.claim, watch, part
         )
-        watch.start()
+        watch.start(on_deadline=runner.out_of_time)
         runner.run()
 
     def judge_gate(self) -> None:
         """Judge a gate that is not part of the session, and copy the outcomes."""
-        Watch(Ledger(self.folder), self.folder / "run.lock", self.claim, lambda: None).start()
+        Watch(Ledger(self.folder), self.folder / "run.lock", self.claim).start()
         gate, key = self.order.node, self.order.key
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         tree = workspaces.lay_out(self.order.tree, gate)

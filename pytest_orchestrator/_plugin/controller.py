@@ -54,7 +54,7 @@ class Controller:
         return self.session.begun
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
+    def pytest_collection_finish(self) -> None:
         """Without xdist: take up the run when there is something to orchestrate."""
         if self.items is None or self.items.dry or not self.items.graph.orchestrated:
             return
@@ -191,13 +191,13 @@ class XdistController(Controller):
             self._dsession.queue.put(("orchestrator_tick", {}))
 
     @pytest.hookimpl
-    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's hook
+    def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker which run it works for."""
         settings = asdict(self.session.settings) | {"worker": node.gateway.id}
         node.workerinput["orchestrator"] = settings
 
     @pytest.hookimpl
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 - xdist's hook
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
         """Order the tests by the plan."""
         from xdist.workermanage import parse_tx_spec_config  # noqa: PLC0415 - on demand
 
@@ -222,9 +222,7 @@ class XdistController(Controller):
             for nodeid, gate, parts in told["items"]
         ]
         self.session.selected = frozenset(item.gate for item in items if item.gate)
-        self._graph = item_graph(
-            self.session.plan, items, with_agents=self.session.with_agents
-        )
+        self._graph = item_graph(self.session.plan, items, with_agents=self.session.with_agents)
         return self._graph
 
     def begin(self) -> str:
@@ -248,7 +246,7 @@ class XdistController(Controller):
         return len(self._dsession._failed_collection_errors)  # noqa: SLF001 - no public way
 
     @pytest.hookimpl
-    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:  # noqa: ANN401 - xdist's hook
+    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
         """Run a test again whose worker died: its phase may still be running, or done."""
         if self.scheduling is None or self.scheduling.dispatch is None:
             return
@@ -264,7 +262,8 @@ class XdistController(Controller):
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """As without xdist; a crash that is run again leaves no trace in the JUnit report."""
-        if report.outcome == "rerun" and report.when not in {"setup", "call", "teardown"}:
+        ended: str = report.outcome  # "rerun" is ours here, see pytest_handlecrashitem
+        if ended == "rerun" and report.when not in {"setup", "call", "teardown"}:
             self._forget_in_junit(report)
         super().pytest_runtest_logreport(report)
 
@@ -282,15 +281,16 @@ class XdistController(Controller):
 
     def _report_not_run(self, nodeid: str, *, crashed: bool) -> None:
         why = "its worker crashed" if crashed else "no worker was left to run it"
-        location = (nodeid.split("::")[0], None, nodeid)
-        for when, outcome, text in (
-            ("setup", "failed", f"not run: {why}"),
-            ("teardown", "passed", None),
-        ):
-            report = pytest.TestReport(
-                nodeid=nodeid, location=location, keywords={}, longrepr=text,
-                outcome=outcome, when=when,  # type: ignore[arg-type] - literals
-            )  # fmt: skip
+        location = (nodeid.split("::", maxsplit=1)[0], None, nodeid)
+        failed = pytest.TestReport(
+            nodeid=nodeid, location=location, keywords={}, when="setup", outcome="failed",
+            longrepr=f"not run: {why}",
+        )  # fmt: skip
+        torn_down = pytest.TestReport(
+            nodeid=nodeid, location=location, keywords={}, when="teardown", outcome="passed",
+            longrepr=None,
+        )  # fmt: skip
+        for report in (failed, torn_down):
             self.config.hook.pytest_runtest_logreport(report=report)
 
     def _gate_of(self, nodeid: str) -> str:
@@ -312,7 +312,7 @@ class XdistController(Controller):
         xml = self.config.stash.get(xml_key, None)
         if xml is None:
             return
-        name = getattr(report, "id", report.nodeid)
+        name: Any = getattr(report, "id", report.nodeid)  # a structured id since pytest 9.2
         reporter = xml.node_reporters.pop((name, getattr(report, "node", None)), None)
         if reporter is not None:
             xml.node_reporters_ordered.remove(reporter)
@@ -335,4 +335,3 @@ def announce(session: RunSession, graph: Graph) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(told))
     return True
-

@@ -42,7 +42,7 @@ class FillerHooks:
             anything to orchestrate, and if so tells the controller.
     """
 
-    def __init__(self, interactor: Any, announce: Callable[[], bool]) -> None:  # noqa: ANN401 - xdist does not export its class
+    def __init__(self, interactor: Any, announce: Callable[[], bool]) -> None:
         self._interactor = interactor
         self._announce = announce
         self._last: tuple[int, pytest.Item] | None = None
@@ -90,7 +90,7 @@ class FillerHooks:
         self._interactor.sendevent("testreport", data=data)
 
 
-def find_interactor(config: pytest.Config) -> Any | None:  # noqa: ANN401 - xdist does not export its class
-    """xdist's ``WorkerInteractor``; ``None`` if this xdist has none by that name."""
+def find_interactor(config: pytest.Config) -> Any | None:
+    """Xdist's ``WorkerInteractor``; ``None`` if this xdist has none by that name."""
     plugins = config.pluginmanager.get_plugins()
     return next((p for p in plugins if type(p).__name__ == "WorkerInteractor"), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -32,7 +32,7 @@ class Items:
     def __init__(self, session: RunSession, config: pytest.Config) -> None:
         self.session = session
         self.graph = Graph((), (), {})
-        self.dry = bool(config.getoption("collectonly") or config.getoption("setupplan", False))
+        self.dry = bool(config.option.collectonly or config.option.setupplan)
         self._parts = {str(part): part for part in session.plan.parts}
         self._refused: dict[str, str] = {}
         self._outcomes: dict[str, tuple[Outcome, str]] = {}
@@ -59,7 +59,7 @@ class Items:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> bool | None:
-        """Report a gate's test as passed without running it, if it passed on exactly this before."""
+        """Report a gate's test as passed without running it, if it passed on just this before."""
         gate = self._gate(item)
         if self.dry or not gate or item.nodeid in self._refused:
             return None
@@ -67,14 +67,15 @@ class Items:
             return None
         self.session.open_gate(gate)
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for when in ("setup", "call", "teardown"):
+        whens: tuple[Literal["setup", "call", "teardown"], ...] = ("setup", "call", "teardown")
+        for when in whens:
             report = pytest.TestReport(
                 nodeid=item.nodeid,
                 location=item.location,
                 keywords={},
                 outcome="passed",
                 longrepr=None,
-                when=when,  # type: ignore[arg-type] - one of the three literals
+                when=when,
                 user_properties=[(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, "PASSED, reused")],
             )
             item.ihook.pytest_runtest_logreport(report=report)
@@ -98,7 +99,7 @@ class Items:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Turn "could not judge" into an error, and say of each report what it means for the gate."""
+        """Turn "could not judge" into an error, and say what each report means for its gate."""
         report = yield
         if call.excinfo is not None and isinstance(call.excinfo.value, RunError):
             report.longrepr = str(call.excinfo.value)
@@ -119,7 +120,8 @@ class Items:
         if hasattr(report, "node") or not gate or self.dry:
             return
         outcome = properties[OUTCOME_PROPERTY]
-        if report.outcome == "rerun" or outcome not in Outcome.__members__:
+        ended: str = report.outcome  # pytest-rerunfailures adds "rerun" to pytest's own
+        if ended == "rerun" or outcome not in Outcome.__members__:
             self._outcomes.pop(report.nodeid, None)
             return
         worst = self._outcomes.get(report.nodeid, (Outcome.PASSED, ""))
@@ -181,7 +183,8 @@ class Items:
         """Leave out what ``--gate``, ``--lane`` and the absence of agents leave out."""
         gates = set(config.getoption("orchestrator_gates"))
         lane = config.getoption("orchestrator_lane")
-        kept, dropped = [], []
+        kept: list[pytest.Item] = []
+        dropped: list[pytest.Item] = []
         for item in items:
             lanes = {m.args[0] for m in item.iter_markers("lane") if m.args}
             is_phase = not self.session.with_agents and self._is_phase_alone(item)

@@ -145,7 +145,8 @@ class GraphScheduling:
     def remove_node(self, node: WorkerController) -> str | None:
         """A worker is gone; returns the id of the test it was at, if any."""
         if self.stock:
-            return self.stock.remove_node(node)  # type: ignore[no-any-return] - its annotation
+            crashed: str | None = self.stock.remove_node(node)
+            return crashed
         self._nodes.remove(node)
         self._collections.pop(node, None)
         at = self.dispatch.remove(node) if self.dispatch is not None else None

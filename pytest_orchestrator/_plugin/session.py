@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,10 +18,10 @@ from pytest_orchestrator._domain.event import (
     RunCreated,
     SessionStarted,
 )
+from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Part, Plan
 from pytest_orchestrator._domain.scheduler import gates_before, standing, why_blocked
 from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._run.git import Git
 from pytest_orchestrator._run.judge import Project, gate_key
 from pytest_orchestrator._run.ledger import Ledger
@@ -126,8 +126,11 @@ class RunSession:
             worker=self.settings.worker,
             agents=self.settings.agents,
             selected=self.selected,
-            tick=lambda: self.tick(),
+            tick=self._tick,
         )
+
+    def _tick(self) -> None:
+        self.tick()
 
     def services_folder(self, module: str) -> Path:
         """Where a module's services keep logs and what they write; one per process."""
@@ -218,12 +221,13 @@ class RunSession:
         """Write down one outcome of a gate's test."""
         if outcome is Outcome.BLOCKED and gate not in self._judged:
             told = reason.removeprefix(BLOCKED)
-            self.ledger.append(
-                GateBlocked(gate=gate, session=self.settings.session, reason=told)
-            )
+            self.ledger.append(GateBlocked(gate=gate, session=self.settings.session, reason=told))
             return
-        key = self._judged[gate].key if gate in self._judged else self.ledger.state().gate(
-            gate).current
+        key = (
+            self._judged[gate].key
+            if gate in self._judged
+            else self.ledger.state().gate(gate).current
+        )
         event = GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
         self.ledger.append(event)
 
@@ -257,8 +261,7 @@ class RunSession:
                 outcome = record.verdict() if record else None
             if outcome is not Outcome.PASSED:
                 phases = " or ".join(
-                    f"phase{p}"
-                    for p in sorted({self.plan.gates[g].phase for g in (before, gate)})
+                    f"phase{p}" for p in sorted({self.plan.gates[g].phase for g in (before, gate)})
                 )
                 raise Blocked(
                     f"{BLOCKED}{before} is {outcome or 'not judged for this tree'}; "
@@ -289,7 +292,7 @@ SESSION_KEY: pytest.StashKey[RunSession] = pytest.StashKey()
 
 def run_session(config: pytest.Config) -> RunSession:
     """The session's view of its run; the plugin puts it there when there is a runbook."""
-    return cast("RunSession", config.stash[SESSION_KEY])
+    return config.stash[SESSION_KEY]
 
 
 def _attempts(state: PhaseState) -> str:

@@ -31,9 +31,9 @@ class Terminal:
         """What this session works on."""
         session, plan = self._session, self._session.plan
         lanes = ", ".join(plan.agents)
+        agents, run = session.settings.agents, session.folder.name
         lines = [
-            f"orchestrator: {plan.run.name}, agents {session.settings.agents}, "
-            f"run {session.folder.name}",
+            f"orchestrator: {plan.run.name}, agents {agents}, run {run}",
             f"  lanes {lanes}; gates {', '.join(plan.gates)}; {session.settings.folder}",
         ]
         if session.with_agents:

@@ -38,8 +38,13 @@ class Project:
 
 
 def judge(
-    project: Project, tree: Path, gates: Sequence[Path], names: Sequence[str], folder: Path,
-    *, lane: str = "",
+    project: Project,
+    tree: Path,
+    gates: Sequence[Path],
+    names: Sequence[str],
+    folder: Path,
+    *,
+    lane: str = "",
 ) -> RunState:
     """Run the gates' tests on a tree and return what they recorded.
 
@@ -56,12 +61,27 @@ def judge(
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = [
-        sys.executable, "-m", "pytest", *map(str, gates),
-        "--agents=off", f"--runbook={project.runbook}", f"--workspace={tree}",
-        f"--run-folder={folder}", *(f"--gate={name}" for name in names),
+        sys.executable,
+        "-m",
+        "pytest",
+        *map(str, gates),
+        "--agents=off",
+        f"--runbook={project.runbook}",
+        f"--workspace={tree}",
+        f"--run-folder={folder}",
+        *(f"--gate={name}" for name in names),
         *([f"--lane={lane}"] if lane else []),
-        "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:randomly", "-o", "addopts=",
-        f"--rootdir={project.root}", "-q", "--tb=short",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        "-o",
+        "addopts=",
+        f"--rootdir={project.root}",
+        "-q",
+        "--tb=short",
     ]  # fmt: skip - one option group a line
     log = folder / "pytest.log"
     with log.open("wb") as output:

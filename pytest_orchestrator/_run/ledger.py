@@ -81,11 +81,7 @@ class Ledger:
         with self._guard:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                if token is not None and self._token(node) != token:
-                    raise Fenced(
-                        f"{node}: the claim {token} is no longer valid, somebody else has taken "
-                        "over; what came late was not recorded"
-                    )
+                self._check_claim(node, token)
                 cursor = self._db.execute(
                     "INSERT INTO event (at_s, body) VALUES (?, ?)",
                     (self._now_s(), event.model_dump_json()),
@@ -155,6 +151,10 @@ class Ledger:
         """Close the file."""
         self._db.close()
 
-    def _token(self, node: str) -> int | None:
-        claim = self.state().claims.get(node)
-        return claim[0] if claim else None
+    def _check_claim(self, node: str, token: int | None) -> None:
+        holder = self.state().claims.get(node)
+        if token is not None and (holder is None or holder[0] != token):
+            raise Fenced(
+                f"{node}: the claim {token} is no longer valid, somebody else has taken over; "
+                "what came late was not recorded"
+            )

@@ -27,7 +27,6 @@ from pytest_orchestrator.errors import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pytest_orchestrator._domain.plan import Plan
     from pytest_orchestrator._domain.state import PhaseState, RunState
@@ -148,9 +147,7 @@ class Obtainer:
 
     def _start_what_can(self, state: RunState, part: Part) -> None:
         """Start a part, or whatever of what it needs can be started."""
-        decision = decide(
-            self.plan, state, part, session=self.session, open_gates=self._open_gates
-        )
+        decision = decide(self.plan, state, part, session=self.session, open_gates=self._open_gates)
         match decision:
             case Need(parts, gates):
                 for needed in sorted(parts):
@@ -183,9 +180,7 @@ class Obtainer:
         self._spawn(node, lock, token)
 
     def _give_up(self, part: Part, token: int, reason: str) -> None:
-        event = PhaseFinished(
-            part=str(part), session=self.session, status="failed", reason=reason
-        )
+        event = PhaseFinished(part=str(part), session=self.session, status="failed", reason=reason)
         self.ledger.append(event, node=str(part), token=token)
 
     def _start_gate(self, state: RunState, gate: str) -> None:
@@ -266,9 +261,10 @@ class Obtainer:
         )  # fmt: skip
         logs = self.ledger.folder / "logs"
         logs.mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "pytest_orchestrator", "carry-out"]
         with (logs / f"{node}.log").open("ab") as log:
             runner = subprocess.Popen(
-                [sys.executable, "-m", "pytest_orchestrator", "carry-out", json.dumps(asdict(order))],
+                [*command, json.dumps(asdict(order))],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 cwd=self.project.root, pass_fds=[lock.fd], start_new_session=True,
             )  # fmt: skip

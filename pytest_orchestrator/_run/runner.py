@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from pytest_orchestrator._domain.agent import AgentResult, Assignment
 from pytest_orchestrator._domain.event import (
@@ -206,10 +206,12 @@ class PhaseRunner:
         return verdict
 
     def _publish(self, commit: str) -> None:
-        """Publish what the finished tasks have written: contracts, and drafts of others' contracts."""
+        """Publish the contracts that finished tasks have written, and drafts of others'."""
         done = self.ledger.state().tasks_done
         owned = self.plan.agents[self.part.agent].owns
-        publishes = {n for t in self.plan.tasks_of(self.part) if t.name in done for n in t.publishes}
+        publishes = {
+            n for t in self.plan.tasks_of(self.part) if t.name in done for n in t.publishes
+        }
         for contract in self.plan.contracts.values():
             is_draft = contract.name not in publishes and contract.draft in owned
             path = contract.draft if is_draft else contract.path
@@ -220,7 +222,9 @@ class PhaseRunner:
                 registry.publish(self.ledger, contract, data, self.part, draft=is_draft)
 
     def _finish(self, done: _Done, parked: dict[str, str]) -> None:
-        status = "failed" if not done.verdict.passed else "parked" if parked else "succeeded"
+        status: Literal["succeeded", "failed", "parked"] = "parked" if parked else "succeeded"
+        if not done.verdict.passed:
+            status = "failed"
         if status != "failed":
             self.workspaces.finish(self.part.agent)
         waits = "; ".join(f"{task} waits: {reason}" for task, reason in parked.items())

@@ -39,20 +39,22 @@ class Watch:
         ledger: The run's ledger.
         run_lock: Held by the pytest run for as long as it lives.
         claim: What this runner was started for.
-        on_deadline: Called before the group ends because a task ran out of time.
     """
 
-    def __init__(
-        self, ledger: Ledger, run_lock: Path, claim: Claim, on_deadline: Callable[[], None]
-    ) -> None:
+    def __init__(self, ledger: Ledger, run_lock: Path, claim: Claim) -> None:
         self._ledger = ledger
         self._run_lock = run_lock
         self._claim = claim
-        self._on_deadline = on_deadline
+        self._on_deadline: Callable[[], None] | None = None
         self._deadline_s: float | None = None
 
-    def start(self) -> None:
-        """Begin to watch; a daemon thread, for the rest of the process's life."""
+    def start(self, *, on_deadline: Callable[[], None] | None = None) -> None:
+        """Begin to watch, in a daemon thread, for the rest of the process's life.
+
+        Args:
+            on_deadline: Called before the group ends because a task ran out of time.
+        """
+        self._on_deadline = on_deadline
         threading.Thread(target=self._loop, daemon=True, name="orchestrator-watch").start()
 
     def allow(self, seconds: float | None) -> None:
@@ -73,7 +75,8 @@ class Watch:
         if state.claims.get(self._claim.node, (0, ""))[0] != self._claim.token:
             return True
         if self._deadline_s is not None and time.monotonic() > self._deadline_s:
-            self._on_deadline()
+            if self._on_deadline is not None:
+                self._on_deadline()
             return True
         return False
 

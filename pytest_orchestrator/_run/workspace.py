@@ -133,8 +133,7 @@ class Workspaces:
             if state.phase(part).commit:
                 latest[part.agent] = part
         return {
-            state.phase(part).commit: self.plan.owned_paths(agent)
-            for agent, part in latest.items()
+            state.phase(part).commit: self.plan.owned_paths(agent) for agent, part in latest.items()
         }
 
     def _lane_tree(self, git: Git, state: RunState, part: Part) -> str:

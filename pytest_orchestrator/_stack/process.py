@@ -19,7 +19,7 @@ from pytest_orchestrator._stack.logs import new_log, quoted, tail
 from pytest_orchestrator.errors import Cancelled, GateFailed, Infra
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 

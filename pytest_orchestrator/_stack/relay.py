@@ -124,7 +124,7 @@ def _pass_on(
     handler.wfile.write(answer.content)
 
 
-def _json(answer: httpx.Response) -> Any:  # noqa: ANN401 - whatever the service says
+def _json(answer: httpx.Response) -> Any:
     try:
         return answer.json()
     except ValueError:  # not JSON, or not even text

@@ -69,12 +69,12 @@ class TraceServer(ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = _HOST, self.server_address[1]
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 -- as in the base class
+    def process_request(self, request: Any, client_address: Any) -> None:
         with self._guard:
             self._connections.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 -- as in the base class
+    def shutdown_request(self, request: Any) -> None:
         with self._guard:
             self._connections.discard(request)
         super().shutdown_request(request)

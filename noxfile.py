@@ -1,0 +1,66 @@
+"""The one front door to everything that is checked here: ``nox -l``."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "types", "layers", "tests"]
+PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, lint and docstrings."""
+    session.install(*dependencies("lint"))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("interrogate", "--fail-under", "100", "--quiet", "tests", "gates")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types of the package, its tests and the gates."""
+    session.install(".[test]", *dependencies("types"))
+    session.run("mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Who may import whom."""
+    session.install("-e", ".", *dependencies("layers"))
+    session.run("lint-imports")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The plugin's own tests."""
+    session.install(".[test]")
+    session.run("pytest", "tests", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """The plugin's own tests on every Python there is."""
+    session.install(".[test]")
+    session.run("pytest", "tests", *session.posargs)
+
+
+@nox.session
+def gates(session: nox.Session) -> None:
+    """The main job: the runbook, carried out by agents that know the answers."""
+    session.install(".")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """How fast the ledger and the scheduler are, as ratios."""
+    session.install(".")
+    session.run("python", "benchmarks/scheduling.py")
+
+
+def dependencies(group: str) -> list[str]:
+    """What a dependency group of pyproject.toml lists."""
+    pyproject = nox.project.load_toml("pyproject.toml")
+    return list(nox.project.dependency_groups(pyproject, group))

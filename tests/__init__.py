@@ -1,0 +1,1 @@
+"""Tests of the plugin itself; the gates judge the application."""

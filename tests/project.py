@@ -1,0 +1,244 @@
+"""A small project with a runbook: two lanes, two phases, two gates, and scripts for agents."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pytest_orchestrator._domain.plan import Plan
+from pytest_orchestrator._domain.state import RunState
+from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.runbook import load_runbook
+
+RUNBOOK = """
+[run]
+name = "small"
+agents = "scripted"
+
+[budget]
+max_attempts = 2
+max_wall_s = 60
+
+[agents.left]
+role = "backend-developer"
+owns = ["left/"]
+
+[agents.right]
+role = "backend-developer"
+owns = ["right/"]
+
+[tasks.left-one]
+agent = "left"
+phase = 1
+brief = "brief.md"
+
+[tasks.right-one]
+agent = "right"
+phase = 1
+brief = "brief.md"
+
+[gates.G1]
+title = "both have begun"
+phase = 1
+tests = "gates/test_g1.py"
+needs = ["left-one", "right-one"]
+
+[tasks.left-two]
+agent = "left"
+phase = 2
+brief = "brief.md"
+needs = ["G1"]
+
+[tasks.right-two]
+agent = "right"
+phase = 2
+brief = "brief.md"
+needs = ["G1"]
+
+[gates.G2]
+title = "both are done"
+phase = 2
+tests = "gates/test_g2.py"
+needs = ["left-two", "right-two"]
+"""
+
+CONFTEST = """
+from pytest_orchestrator import phase_fixture
+
+left_phase1 = phase_fixture("left", 1)
+right_phase1 = phase_fixture("right", 1)
+left_phase2 = phase_fixture("left", 2)
+right_phase2 = phase_fixture("right", 2)
+"""
+
+PHASES = """
+def test_left_phase1(left_phase1):
+    assert left_phase1.status == "succeeded"
+
+def test_right_phase1(right_phase1):
+    assert right_phase1.status == "succeeded"
+
+def test_left_phase2(left_phase2):
+    assert left_phase2.status == "succeeded"
+
+def test_right_phase2(right_phase2):
+    assert right_phase2.status == "succeeded"
+"""
+
+GATE = """
+import pytest
+
+pytestmark = pytest.mark.gate("G{n}")
+
+@pytest.mark.lane("left")
+def test_left(workspace):
+    assert (workspace / "left" / "{n}.txt").is_file()
+
+@pytest.mark.lane("right")
+def test_right(workspace):
+    assert (workspace / "right" / "{n}.txt").is_file()
+"""
+
+# A back-end whose agents are little programs: agents/<task>.py, run in the workspace with
+# the assignment's attempt and error context in the environment. Each start is noted.
+AGENT = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+from pytest_orchestrator._domain.agent import AgentResult
+
+class Scripted:
+    name = "scripted"
+
+    def __init__(self, root):
+        self.root = root
+
+    def fingerprint(self):
+        return "scripted"
+
+    def carry_out(self, assignment):
+        with (self.root / "starts.log").open("a") as log:
+            started = {"task": assignment.task.name, "attempt": assignment.attempt,
+                       "context": assignment.error_context, "at_s": time.time(),
+                       "contracts": {n: r.revision for n, r in assignment.contracts.items()}}
+            log.write(json.dumps(started) + "\\n")
+        script = self.root / "agents" / (assignment.task.name + ".py")
+        environment = {**os.environ, "ATTEMPT": str(assignment.attempt),
+                       "CONTEXT": assignment.error_context, "ROOT": str(self.root)}
+        done = subprocess.run([sys.executable, str(script)], cwd=assignment.workspace,
+                              env=environment, capture_output=True, text=True)
+        if done.returncode:
+            return AgentResult("failed", done.stderr.strip() or f"exit {done.returncode}")
+        return AgentResult("succeeded")
+"""
+
+
+class Project:
+    """A small project below a temporary folder; its agents are scripts.
+
+    Attributes:
+        root: The project's folder.
+        pytester: What runs pytest there.
+    """
+
+    def __init__(self, pytester: pytest.Pytester, installed: Path) -> None:
+        self.pytester = pytester
+        self.root = pytester.path
+        self._write(installed / "scripted_agent.py", AGENT)
+        self._write(installed / "scripted-1.dist-info" / "METADATA", "Name: scripted\nVersion: 1\n")
+        self._write(
+            installed / "scripted-1.dist-info" / "entry_points.txt",
+            "[pytest_orchestrator.backends]\nscripted = scripted_agent:Scripted\n",
+        )
+        self.write("runbook.toml", RUNBOOK)
+        self.write("conftest.py", CONFTEST)
+        self.write("brief.md", "Write the file.\n")
+        self.write("pytest.ini", "[pytest]\ntestpaths = gates\n")
+        self.write(".gitignore", ".orchestrator/\n__pycache__/\nstarts.log\n")
+        self.write("gates/test_phases.py", PHASES)
+        for n in (1, 2):
+            self.write(f"gates/test_g{n}.py", GATE.format(n=n))
+        for lane in ("left", "right"):
+            for n, word in ((1, "one"), (2, "two")):
+                self.agent(f"{lane}-{word}", build(f"{lane}/{n}.txt"))
+
+    def write(self, path: str, text: str) -> Path:
+        """Write a file of the project."""
+        return self._write(self.root / path, text)
+
+    def agent(self, task: str, script: str) -> None:
+        """Say what the agent does for a task."""
+        self.write(f"agents/{task}.py", script)
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace a piece of a file that has it."""
+        text = (self.root / path).read_text()
+        assert old in text, f"{path} has no {old!r}"
+        self.write(path, text.replace(old, new))
+
+    def run(self, *arguments: str, timeout_s: float = 120) -> pytest.RunResult:
+        """Run pytest in a process of its own."""
+        return self.pytester.runpytest_subprocess(
+            "-p", "no:cacheprovider" if "--lf" not in arguments else "cacheprovider",
+            *arguments, timeout=timeout_s,
+        )  # fmt: skip
+
+    def starts(self) -> list[dict[str, object]]:
+        """Every start of an agent so far, oldest first."""
+        log = self.root / "starts.log"
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def started(self) -> list[str]:
+        """The tasks that were started, sorted; twice if twice."""
+        return sorted(str(start["task"]) for start in self.starts())
+
+    @property
+    def plan(self) -> Plan:
+        """The project's runbook."""
+        return load_runbook(self.root / "runbook.toml")
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of the run with agents."""
+        found = [
+            p.parent
+            for p in (self.root / ".orchestrator" / "runs").glob("*/ledger.sqlite")
+            if p.parent.name != "verify"
+        ]
+        assert len(found) == 1, found
+        return found[0]
+
+    def state(self, folder: Path | None = None) -> RunState:
+        """What the run's ledger says."""
+        ledger = Ledger(folder or self.run_folder)
+        try:
+            return ledger.state()
+        finally:
+            ledger.close()
+
+    def verdicts(self) -> dict[str, str]:
+        """The verdict of each gate, and the status of each part."""
+        state = self.state()
+        gates = {
+            name: "BLOCKED" if gate.blocked else str(gate.record.verdict() if gate.record else None)
+            for name, gate in state.gates.items()
+        }
+        return gates | {str(p): state.phase(p).status for p in self.plan.parts}
+
+    @staticmethod
+    def _write(path: Path, text: str) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+
+def build(path: str) -> str:
+    """A script that writes one file."""
+    return f"""
+        from pathlib import Path
+        path = Path({path!r})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("done")
+    """
