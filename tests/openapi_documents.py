@@ -1,9 +1,11 @@
-"""OpenAPI documents for the tests: a valid one, and the same with defects planted."""
+"""OpenAPI documents for the tests: a valid one, defects to plant, and random ones."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any
+
+from hypothesis import strategies as st
 
 VERSIONS = ("3.0.3", "3.1.0", "3.2.0")
 GONE = object()
@@ -87,3 +89,64 @@ def planted(document: dict[str, Any], pointer: str, value: object) -> dict[str, 
     else:
         place[last] = value
     return copy
+
+
+NAMES = st.sampled_from(["A", "B", "C"])
+TYPES = st.sampled_from(["string", "integer", "number", "null", "object", "array"])
+LEAVES = st.one_of(
+    st.booleans(),
+    st.builds(lambda name: {"$ref": f"#/components/schemas/{name}"}, NAMES),
+    st.builds(lambda kind: {"type": kind}, TYPES),
+    st.builds(lambda kinds: {"type": kinds}, st.lists(TYPES, min_size=1, unique=True)),
+    st.builds(lambda value: {"const": value}, st.sampled_from([None, 0, False, 1.0, "a", [2.0]])),
+    st.builds(lambda bound: {"minimum": 5.0, "exclusiveMinimum": bound}, st.booleans()),
+    st.builds(lambda values: {"enum": values}, st.lists(st.sampled_from([None, 1, True, "a"]))),
+)
+
+
+def _larger(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "title": st.just("A title"),
+            "type": TYPES,
+            "nullable": st.booleans(),
+            "properties": st.dictionaries(NAMES, below, max_size=2),
+            "required": st.lists(NAMES, unique=True),
+            "items": below,
+            "additionalProperties": below,
+            "allOf": st.lists(below, min_size=1, max_size=2),
+            "anyOf": st.lists(below, min_size=1, max_size=3),
+            "$ref": NAMES.map(lambda name: f"#/components/schemas/{name}"),
+        },
+    )
+
+
+SCHEMAS = st.recursive(LEAVES, _larger, max_leaves=6)
+OPERATIONS = st.dictionaries(
+    st.tuples(st.sampled_from(["/a", "/b", "/c/{id}"]), st.sampled_from(["get", "post"])),
+    SCHEMAS,
+    min_size=1,
+    max_size=3,
+)
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> dict[str, Any]:
+    """OpenAPI documents whose schemas refer to each other at random."""
+    named = {name: draw(SCHEMAS) for name in ("A", "B", "C")}
+    for name, schema in named.items():
+        if isinstance(schema, dict) and "$ref" in schema:
+            named[name] = {"type": "object"}
+    document: dict[str, Any] = {
+        "openapi": draw(st.sampled_from(VERSIONS)),
+        "info": {"title": "A title", "version": "1"},
+        "paths": {},
+        "components": {"schemas": named},
+    }
+    for (path, method), schema in draw(OPERATIONS).items():
+        content = {"application/json": {"schema": schema}}
+        document["paths"].setdefault(path, {})[method] = {
+            "responses": {"200": {"description": "", "content": content}}
+        }
+    return document

@@ -170,7 +170,7 @@ def test_a_schema_that_never_ends_is_a_finding() -> None:
     assert ["unchecked"] == [f.rule for f in check_json({}, schema, "a").findings]
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.text(max_size=8) | st.integers(), st.lists))
 def test_any_value_and_any_schema_have_a_verdict(anything: object) -> None:
     """Neither a strange value nor a strange schema raises."""

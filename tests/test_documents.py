@@ -170,7 +170,7 @@ def test_a_file_that_is_not_written_to_its_end_is_refused(
     assert not read_document(text[:end], "c.json")[1].passed
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200) | st.text("[]{}\":,-&*!?|>#'\n 01ea\\", max_size=60).map(str.encode))
 def test_reading_never_raises(data: bytes) -> None:
     """Whatever the bytes, there is a verdict, and a document only if it passed."""

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,10 @@ import pytest
 
 from pytest_orchestrator._stack import supervise
 from pytest_orchestrator._stack.child import Child
+from tests.small_services import DEADLINE_S, all_dead, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    pass
 
 # Whoever runs this holds a lock that the kernel frees when the last of them is dead; a line in
 # `ready` per process says that it got there. One forked off ignores SIGTERM, if asked to.
@@ -42,7 +42,6 @@ HOLDER = """
             os._exit(4)
         time.sleep(0.01)
 """
-DEADLINE_S = 30.0
 
 
 @pytest.fixture
@@ -53,28 +52,10 @@ def holder(tmp_path: Path) -> list[str]:
     return [sys.executable, str(script)]
 
 
-def wait_until(fact: Callable[[], bool]) -> None:
-    """Wait for something that happens in another process."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not fact():
-        assert time.monotonic() < deadline_s, "it did not happen"
-        time.sleep(0.01)
-
-
 def both_run(folder: Path) -> bool:
     """Whether the holder and the process it forked hold the lock."""
     ready = folder / "ready"
     return ready.exists() and ready.stat().st_size == 2
-
-
-def all_dead(folder: Path) -> bool:
-    """Whether nobody holds the lock any more; zombies do not."""
-    with (folder / "held").open("a") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
 
 
 def start(command: list[str], folder: Path) -> Child:
@@ -113,7 +94,7 @@ def test_command_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_command_leads_a_group_without_our_descriptors(tmp_path: Path) -> None:
-    """The command's group is its own, it has no input and no descriptor but the usual three."""
+    """The command's group and session are its own; it has no input and no descriptor of ours."""
     code = """if True:
         import os, sys
         def is_open(fd):
@@ -123,11 +104,14 @@ def test_command_leads_a_group_without_our_descriptors(tmp_path: Path) -> None:
                 return False
             return True
         opened = [fd for fd in range(3, 99) if is_open(fd)]
-        print(os.getpid() == os.getpgrp(), repr(sys.stdin.read()), opened)
+        print(os.getpid() == os.getpgrp(), repr(sys.stdin.read()), opened, os.getsid(0))
     """
+
     assert start(python(code), tmp_path).wait(DEADLINE_S) == 0
 
-    assert (tmp_path / "log").read_text() == "True '' []\n"
+    leads, read, opened, session = (tmp_path / "log").read_text().split()
+    assert (leads, read, opened) == ("True", "''", "[]")
+    assert int(session) != os.getsid(0)
 
 
 @pytest.mark.parametrize("mode", ["obedient", "stubborn"])

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 Keywords = dict[str, Node]
 
+ONE_BELOW = frozenset(
+    """
+    additionalProperties contains contentSchema else if items not propertyNames then
+    unevaluatedItems unevaluatedProperties
+    """.split()  # noqa: SIM905 - a paragraph, not a column
+)
+NAMED_BELOW = frozenset(("dependentSchemas", "patternProperties", "properties"))
+CHOICES = ("allOf", "anyOf", "oneOf")
+_BELOW = ONE_BELOW | NAMED_BELOW | {*CHOICES, "prefixItems"}
+
 # Texts for people, and what only says where or how a schema was written down.
 _SAYS_NOTHING = frozenset(
     """
@@ -34,6 +44,16 @@ _SAYS_NOTHING_IF: dict[str, tuple[object, ...]] = {
     "uniqueItems": (False,),
     "writeOnly": (False,),
 }
+# What the first of each means depends on the others beside it.
+_TOGETHER = (
+    ("additionalProperties", "patternProperties", "properties"),
+    ("items", "prefixItems"),
+    ("contains", "maxContains", "minContains"),
+    ("if", "else", "then"),
+)
+_TOPIC = {keyword: keywords[0] for keywords in _TOGETHER for keyword in keywords}
+# Besides "type" and "enum", of which the normal form knows how they allow it.
+_MAY_REFUSE_NULL = frozenset(("", *CHOICES, "const", "else", "if", "not", "then"))
 _UNORDERED = ("enum", "required", "type")
 _TYPES: dict[type, str] = {
     bool: "boolean",
@@ -42,15 +62,6 @@ _TYPES: dict[type, str] = {
     str: "string",
     list: "array",
 }
-ONE_BELOW = frozenset(
-    """
-    additionalProperties contains contentSchema else if items not propertyNames then
-    unevaluatedItems unevaluatedProperties
-    """.split()  # noqa: SIM905 - a paragraph, not a column
-)
-NAMED_BELOW = frozenset(("dependentSchemas", "patternProperties", "properties"))
-CHOICES = ("allOf", "anyOf", "oneOf")
-_BELOW = ONE_BELOW | NAMED_BELOW | {*CHOICES, "prefixItems"}
 
 
 def normal(outline: Outline, schema: Node) -> Keywords:
@@ -106,9 +117,9 @@ def _merged(outline: Outline, schema: Node, inside: frozenset[int]) -> Keywords:
 def _own(schema: Node) -> Keywords:
     """What a schema itself says, in one of the ways to say it."""
     keywords = {key: node for key, node in schema.members() if _says_something(key, node.value)}
-    if "const" in keywords:
+    if "const" in keywords and "enum" not in keywords:
         value, pointer = keywords.pop("const")
-        keywords.setdefault("enum", Node([value], pointer))
+        keywords["enum"] = Node([value], pointer)
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(schema.child(exclusive).value, bool):
             is_exclusive = keywords.pop(exclusive).value
@@ -141,14 +152,20 @@ def _without(
     nulls = len(written) - len(real)
     if choice == "oneOf" and nulls and (nulls > 1 or _allows_null(said)):
         return None  # then ``null`` is not exactly one of them
-    if nulls and not _add_null(said):
+    if nulls and said.keys() & _MAY_REFUSE_NULL:
         return None
+    if nulls:
+        _add_null(said)
     return _joined({k: v for k, v in keywords.items() if k != choice}, said)
 
 
 def _joined(some: Keywords, others: Keywords) -> Keywords | None:
     """Both at once; ``None`` if they speak of the same thing."""
-    return None if some.keys() & others.keys() else {**others, **some}
+    return None if _topics(some) & _topics(others) else {**others, **some}
+
+
+def _topics(keywords: Keywords) -> set[str]:
+    return {_TOPIC.get(keyword, keyword) for keyword in keywords}
 
 
 def _with_nullable(keywords: Keywords) -> Keywords:
@@ -168,13 +185,11 @@ def _allows_null(keywords: Keywords) -> bool:
     return by_type and by_enum
 
 
-def _add_null(keywords: Keywords) -> bool:
-    """Allow ``null`` besides; whether that could be said."""
+def _add_null(keywords: Keywords) -> None:
     for key, null in (("type", "null"), ("enum", None)):
         if key in keywords:
             node = keywords[key]
             keywords[key] = node._replace(value=_sorted([*_list(node.value), null]))
-    return not keywords or "type" in keywords or "enum" in keywords
 
 
 def _plain(value: object) -> object:

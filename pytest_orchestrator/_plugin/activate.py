@@ -191,7 +191,7 @@ class Starter:
         items = Items(self._session, self._config)
         interactor: Any = find_interactor(self._config)
         if interactor is not None:
-            filler = FillerHooks(interactor, lambda: announce(self._session, items.graph))
+            filler = FillerHooks(interactor, lambda: announce(self._session, items))
             self._config.pluginmanager.register(filler, "orchestrator-filler")
         return items
 

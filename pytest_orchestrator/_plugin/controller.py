@@ -147,7 +147,16 @@ class Controller:
         ):
             terminalreporter.write_line(line)
         if self.session.with_agents:
-            terminalreporter.write_line(f"run folder: {self._relative(self.session.folder)}")
+            self._tell_folders(terminalreporter)
+
+    def _tell_folders(self, terminalreporter: pytest.TerminalReporter) -> None:
+        folder = self.session.folder
+        state = self.session.ledger.state()
+        passed = [g for g in self.session.plan.gates if not not_passed(state, state.session, [g])]
+        trees = [folder / "trees" / gate for gate in passed]
+        terminalreporter.write_line(f"run folder: {self._relative(folder)}")
+        if built := [tree for tree in trees if tree.is_dir()]:
+            terminalreporter.write_line(f"application: {self._relative(built[-1])}")
 
     def _relative(self, path: Path) -> str:
         with contextlib.suppress(ValueError):
@@ -323,15 +332,20 @@ def announced(session: RunSession, worker: str) -> Path:
     return session.folder / "sessions" / f"{session.settings.session}-{worker}.json"
 
 
-def announce(session: RunSession, graph: Graph) -> bool:
+def announce(session: RunSession, items: Items) -> bool:
     """From a worker: tell the controller what there is to order, if anything."""
+    graph = items.graph
     if not graph.orchestrated:
         return False
     path = announced(session, session.settings.worker)
     told = {
         "items": [(i.nodeid, i.gate, [str(part) for part in i.parts]) for i in graph.items],
     }
-    with contextlib.suppress(OSError):  # an unwritable folder is reported where the run begins
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(told))
+    except OSError as error:
+        # A worker must not raise here: xdist would hide the reason behind one of its own.
+        items.refuse_all(f"the run folder {session.folder} cannot be used ({error})")
+        return False
     return True

@@ -10,7 +10,7 @@ import pytest
 from pytest_orchestrator._domain.order import Graph, Item, item_graph
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator.errors import RunError
+from pytest_orchestrator.errors import GateFailed, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GATE_PROPERTY = "orchestrator_gate"
 OUTCOME_PROPERTY = "orchestrator_outcome"
+REASON_PROPERTY = "orchestrator_findings"
 
 
 class Items:
@@ -110,6 +111,9 @@ class Items:
         if gate:
             outcome = _outcome(report, call)
             report.user_properties += [(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, outcome.value)]
+            if call.excinfo is not None and isinstance(call.excinfo.value, GateFailed):
+                findings = "\n".join(map(str, call.excinfo.value.findings))
+                report.user_properties.append((REASON_PROPERTY, findings))
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -130,6 +134,10 @@ class Items:
         self._outcomes[report.nodeid] = worst
         if report.when == "teardown":
             self.session.record(str(gate), report.nodeid, *self._outcomes.pop(report.nodeid))
+
+    def refuse_all(self, reason: str) -> None:
+        """Let no test start that has to do with the run."""
+        self._refused |= {i.nodeid: reason for i in self.graph.items if i.gate or i.parts}
 
     def _gate(self, item: pytest.Item) -> str:
         marker = item.get_closest_marker("gate")
@@ -223,6 +231,9 @@ def _outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Outcome:
 def _reason(report: pytest.TestReport) -> str:
     if report.passed:
         return ""
+    told = dict(report.user_properties).get(REASON_PROPERTY)
+    if told:
+        return str(told)
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)

@@ -142,6 +142,20 @@ class RunSession:
         Raises:
             Infra: Another session has it, or it belongs to another runbook.
         """
+        ledger = self.ledger  # an unusable folder is reported before anything is locked
+        self._take_lock()
+        state = ledger.state()
+        if state.identity not in {"", self.settings.identity}:
+            self._run_lock.release()
+            raise Infra(
+                f"run {self.folder.name} was started for another runbook or another back-end "
+                f"({state.agents}); choose another --run-id, or leave it out"
+            )
+        if not state.identity:
+            ledger.append(RunCreated(identity=self.settings.identity, agents=self.settings.agents))
+        ledger.append(SessionStarted(session=self.settings.session, pid=os.getpid()))
+
+    def _take_lock(self) -> None:
         deadline_s = time.monotonic() + TAKEOVER_S
         while not self._run_lock.acquire():
             if time.monotonic() > deadline_s:
@@ -152,17 +166,6 @@ class RunSession:
                 )
             time.sleep(0.1)
         self._run_lock.write(str(os.getpid()))
-        state = self.ledger.state()
-        if state.identity and state.identity != self.settings.identity:
-            raise Infra(
-                f"run {self.folder.name} was started for another runbook or another back-end "
-                f"({state.agents}); choose another --run-id, or leave it out"
-            )
-        if not state.identity:
-            self.ledger.append(
-                RunCreated(identity=self.settings.identity, agents=self.settings.agents)
-            )
-        self.ledger.append(SessionStarted(session=self.settings.session, pid=os.getpid()))
 
     def end(self) -> None:
         """Give the run back."""

@@ -113,11 +113,9 @@ class Obtainer:
         parts, gates = self.plan.needed_by_gate(gate)
         for needed in sorted(gates & self._open_gates):
             self._gate_itself(needed)
-        for part in sorted(parts):
-            self._together(parts)
-            self.part(part)
+        self._side_by_side(parts)
 
-    def _together(self, parts: frozenset[Part]) -> None:
+    def _side_by_side(self, parts: frozenset[Part]) -> None:
         """Have several parts carried out side by side."""
         while True:
             state = self.ledger.state()
@@ -174,10 +172,16 @@ class Obtainer:
         phase = self.ledger.state().phase(part)
         limit = self.plan.budget_of(part.agent).max_attempts
         if phase.died >= limit:
-            self._give_up(part, token, f"its runner died {phase.died} times: {phase.reason}")
+            reason = f"its runner died {phase.died} times: {phase.reason}\n{self._log_tail(node)}"
+            self._give_up(part, token, reason)
             lock.release()
             return
         self._spawn(node, lock, token)
+
+    def _log_tail(self, node: str) -> str:
+        log = self.ledger.folder / "logs" / f"{node}.log"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return "\n".join([*text.splitlines()[-3:], f"see {log}"])
 
     def _give_up(self, part: Part, token: int, reason: str) -> None:
         event = PhaseFinished(part=str(part), session=self.session, status="failed", reason=reason)
@@ -261,7 +265,8 @@ class Obtainer:
         )  # fmt: skip
         logs = self.ledger.folder / "logs"
         logs.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "pytest_orchestrator", "carry-out"]
+        # -P: what is in the project's folder must not stand in for what is installed.
+        command = [sys.executable, "-P", "-m", "pytest_orchestrator", "carry-out"]
         with (logs / f"{node}.log").open("ab") as log:
             runner = subprocess.Popen(
                 [*command, json.dumps(asdict(order))],

@@ -1,0 +1,85 @@
+"""The normal form of a schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from referencing import Registry
+
+from pytest_orchestrator._checks.nodes import Node
+from pytest_orchestrator._checks.normal import normal
+from pytest_orchestrator._checks.outline import Outline
+from tests.openapi_documents import documents
+
+KINDS = st.sampled_from(["string", "integer", "number", "null", "object", "array"])
+NAMES = st.sampled_from(["A", "B"])
+REFERENCES = NAMES.map(lambda name: f"#/components/schemas/{name}")
+CONSTANTS = st.sampled_from([None, 0, False, 1.0, "a"])
+
+
+def larger(below: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Schemas of draft 2020-12 that say any of this at once."""
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "$ref": REFERENCES,
+            "type": KINDS | st.lists(KINDS, min_size=1, unique=True),
+            "const": CONSTANTS,
+            "enum": st.lists(CONSTANTS, min_size=1),
+            "minimum": st.just(5.0),
+            "properties": st.dictionaries(NAMES, below, max_size=2),
+            "required": st.lists(NAMES, unique=True),
+            "items": below,
+            "additionalProperties": below,
+            "allOf": st.lists(below, min_size=1, max_size=2),
+            "anyOf": st.lists(below, min_size=1, max_size=3),
+            "oneOf": st.lists(below, min_size=1, max_size=2),
+        },
+    )
+
+
+SCHEMAS = st.recursive(st.booleans() | larger(st.just({"type": "null"})), larger, max_leaves=5)
+VALUES = st.recursive(
+    CONSTANTS | st.integers(4, 6) | st.just(1.5),
+    lambda below: st.lists(below, max_size=2) | st.dictionaries(NAMES, below, max_size=2),
+    max_leaves=5,
+)
+
+
+def allows(named: dict[str, Any], schema: object, value: object) -> bool | None:
+    """Whether a schema allows a value; ``None`` if it never comes to an end."""
+    root = {"components": {"schemas": {**named, "it": schema}}, "$ref": "#/components/schemas/it"}
+    try:
+        return Draft202012Validator(root, registry=Registry()).is_valid(value)
+    except RecursionError:
+        return None
+
+
+@settings(max_examples=150, deadline=None)
+@given(SCHEMAS, st.fixed_dictionaries({"A": SCHEMAS, "B": SCHEMAS}), st.lists(VALUES, min_size=3))
+def test_the_normal_form_allows_the_same_values(
+    schema: object, named: dict[str, Any], values: list[object]
+) -> None:
+    """Nothing is left out that a value could break, and nothing is added."""
+    outline = Outline({"openapi": "3.1.0", "components": {"schemas": named}})
+    form = {key: node.value for key, node in normal(outline, Node(schema)).items()}
+
+    for value in values:
+        both = {allows(named, schema, value), allows(named, form, value)}
+
+        assert None in both or len(both) == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(documents())
+def test_the_normal_form_of_a_normal_form_is_itself(document: dict[str, Any]) -> None:
+    """Normalising twice changes nothing."""
+    outline = Outline(document)
+    for schema in document["components"]["schemas"].values():
+        once = {key: node.value for key, node in normal(outline, Node(schema)).items()}
+        twice = {key: node.value for key, node in normal(outline, Node(once)).items()}
+
+        assert once == twice
