@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 def test_preferred_stack_is_tried_first(project: Project) -> None:
     """A folder that several stacks match has the one the service is meant to have."""
-    project.stacks = {"first": dict(PYTHON), "python": dict(PYTHON)}
+    project.stacks = {"first": project.stacks["python"], **project.stacks}
     project.add("core")
     plan = project.plan()
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,8 +18,6 @@ from pytest_orchestrator._stack import supervise
 from pytest_orchestrator._stack.child import Child
 from tests.small_services import DEADLINE_S, all_dead, wait_until
 
-if TYPE_CHECKING:
-    pass
 
 # Whoever runs this holds a lock that the kernel frees when the last of them is dead; a line in
 # `ready` per process says that it got there. One forked off ignores SIGTERM, if asked to.

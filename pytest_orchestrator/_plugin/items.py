@@ -121,7 +121,7 @@ class Items:
         """Record a gate's test when it is over; here, because a re-run shows only here."""
         properties = dict(report.user_properties)
         gate = properties.get(GATE_PROPERTY)
-        if hasattr(report, "node") or not gate or self.dry:
+        if hasattr(report, "node") or not gate or self.dry or report.nodeid in self._refused:
             return
         outcome = properties[OUTCOME_PROPERTY]
         ended: str = report.outcome  # pytest-rerunfailures adds "rerun" to pytest's own

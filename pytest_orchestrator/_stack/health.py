@@ -19,7 +19,7 @@ class HealthProbe:
 
     def __init__(self, url: str) -> None:
         """Prepare to ask ``url``; nothing is sent yet."""
-        import httpx
+        import httpx  # noqa: PLC0415 - on demand: most sessions start no service
 
         self._url = url
         # Loopback needs neither a proxy nor the caller's netrc.
