@@ -65,6 +65,17 @@ tests = "gates/test_g2.py"
 needs = ["left-two", "right-two"]
 """
 
+LANE = """
+[agents.{lane}]
+role = "backend-developer"
+owns = ["{lane}/"]
+
+[tasks.{lane}-one]
+agent = "{lane}"
+phase = 1
+brief = "brief.md"
+"""
+
 CONFTEST = """
 from pytest_orchestrator import phase_fixture
 
@@ -177,6 +188,32 @@ class Project:
         text = (self.root / path).read_text()
         assert old in text, f"{path} has no {old!r}"
         self.write(path, text.replace(old, new))
+
+    def shrink(self, *lanes: str) -> None:
+        """Make it a project of one phase without gates, in which each lane has one task."""
+        runbook = RUNBOOK.partition("[agents.left]")[0]
+        fixtures = CONFTEST.partition("left_phase1")[0]
+        tests = ""
+        for lane in lanes:
+            runbook += LANE.format(lane=lane)
+            fixtures += f'{lane}_phase1 = phase_fixture("{lane}", 1)\n'
+            tests += f"\ndef test_{lane}_phase1({lane}_phase1):\n    pass\n"
+            self.agent(f"{lane}-one", build(f"{lane}/1.txt"))
+        self.write("runbook.toml", runbook)
+        self.write("conftest.py", fixtures)
+        for n in (1, 2):
+            (self.root / f"gates/test_g{n}.py").unlink()
+        self.write("gates/test_phases.py", tests)
+
+    def finish(self) -> None:
+        """Put everything in the project's tree that its gates look for."""
+        for lane in ("left", "right"):
+            for n in (1, 2):
+                self.write(f"{lane}/{n}.txt", "done")
+
+    def append(self, path: str, text: str) -> None:
+        """Add to a file of the project."""
+        self.write(path, (self.root / path).read_text() + textwrap.dedent(text))
 
     def run(self, *arguments: str, timeout_s: float = 120) -> pytest.RunResult:
         """Run pytest in a process of its own."""

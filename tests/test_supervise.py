@@ -18,9 +18,8 @@ from pytest_orchestrator._stack import supervise
 from pytest_orchestrator._stack.child import Child
 from tests.small_services import DEADLINE_S, all_dead, wait_until
 
-
-# Whoever runs this holds a lock that the kernel frees when the last of them is dead; a line in
-# `ready` per process says that it got there. One forked off ignores SIGTERM, if asked to.
+# Forks; both processes hold a lock, which is free when the last of them is dead, and add to
+# `ready` once they are. The mode says what they make of SIGTERM, and whether the first leaves.
 HOLDER = """
     import fcntl, os, signal, sys, time
     held, mode = open("held", "w"), sys.argv[1]

@@ -103,14 +103,13 @@ def _merged(outline: Outline, schema: Node, inside: frozenset[int]) -> Keywords:
     if "$ref" in keywords:
         target = outline.target(keywords.pop("$ref"))
         others = {} if outline.ignores_siblings else keywords
+        joined = _joined(others, _merged(outline, target, inside))
         apart = [*_list(others.get("allOf", schema).value), target.value]
-        keywords = _joined(others, _merged(outline, target, inside)) or {
-            **others,
-            "allOf": Node(apart, join(schema.pointer, "$ref")),
-        }
+        both = {**others, "allOf": Node(apart, join(schema.pointer, "$ref"))}
+        keywords = both if joined is None else joined
     for choice in CHOICES:
-        if choice in keywords:
-            keywords = _without(choice, outline, keywords, inside) or keywords
+        plain = _without(choice, outline, keywords, inside) if choice in keywords else None
+        keywords = keywords if plain is None else plain
     return _with_nullable(keywords)
 
 

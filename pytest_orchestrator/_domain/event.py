@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from pytest_orchestrator._domain.verdict import Outcome
+
+
+def _writable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+Reason = Annotated[str, AfterValidator(_writable)]
+"""A sentence; may name a file, and a file's name may be no Unicode, which is spelled out here."""
 
 
 class _Event(BaseModel):
@@ -36,7 +44,7 @@ class SessionCancelled(_Event):
 
     kind: Literal["session_cancelled"] = "session_cancelled"
     session: str
-    reason: str
+    reason: Reason
 
 
 class NodeClaimed(_Event):
@@ -58,7 +66,7 @@ class PhaseFinished(_Event):
     part: str
     session: str
     status: Literal["succeeded", "failed", "parked"]
-    reason: str = ""
+    reason: Reason = ""
     commit: str = ""
     """What the agent built; empty if it failed."""
 
@@ -80,7 +88,9 @@ class AttemptFinished(_Event):
     task: str
     attempt: int
     status: Literal["succeeded", "failed"]
-    reason: str = ""
+    reason: Reason = ""
+    commit: str = ""
+    """What there is of the part now; empty if it failed."""
     seconds: float = 0.0
     cost_usd: float = 0.0
 
@@ -91,7 +101,7 @@ class TaskParked(_Event):
     kind: Literal["task_parked"] = "task_parked"
     part: str
     task: str
-    reason: str
+    reason: Reason
 
 
 class ContractPublished(_Event):
@@ -122,7 +132,7 @@ class GateTestFinished(_Event):
     key: str
     test: str
     outcome: Outcome
-    reason: str = ""
+    reason: Reason = ""
 
 
 class GateBlocked(_Event):
@@ -131,7 +141,7 @@ class GateBlocked(_Event):
     kind: Literal["gate_blocked"] = "gate_blocked"
     gate: str
     session: str
-    reason: str
+    reason: Reason
 
 
 Event = Annotated[

@@ -105,15 +105,18 @@ def gates_before(plan: Plan, node: Part | str) -> tuple[str, ...]:
 
 def why_blocked(plan: Plan, state: RunState, gate: str, *, session: str) -> str:
     """Why a gate cannot judge: the first gate before it that has not passed; empty if it can."""
+    blocked = ""
     for before in gates_before(plan, gate):
         outcome, reason = standing(state, before, session=session)
-        if outcome is Outcome.BLOCKED:
-            continue
         if outcome is None:
             return f"{before} has not been judged"
-        if outcome is not Outcome.PASSED:
-            return f"{before} is {outcome}" + (f": {first_line(reason)}" if reason else "")
-    return ""
+        told = f"{before} is {outcome}" + (f": {first_line(reason)}" if reason else "")
+        if outcome is Outcome.BLOCKED:
+            # Mostly by another gate before this one, which says more.
+            blocked = blocked or told
+        elif outcome is not Outcome.PASSED:
+            return told
+    return blocked
 
 
 def missing_for(plan: Plan, state: RunState, task: Task, *, session: str) -> str:
@@ -128,7 +131,10 @@ def missing_for(plan: Plan, state: RunState, task: Task, *, session: str) -> str
             if not _is_there(state, plan.tasks[name], asking=task):
                 return f"task {name} is not done"
         elif name not in state.contracts:
-            return f"contract {name} is not published, and there is no draft of it"
+            # What a part publishes is published when all of it is done; its own tasks have it.
+            publishing = plan.publishing_task(name)
+            if publishing.part != task.part or publishing.name not in state.tasks_done:
+                return f"contract {name} is not published, and there is no draft of it"
     return ""
 
 

@@ -35,6 +35,9 @@ class PhaseState:
     status: PhaseStatus = "pending"
     reason: str = ""
     commit: str = ""
+    """What was handed over when it was finished or parked; empty before that."""
+    built: str = ""
+    """What there is of it: the commit of the last attempt that was good enough."""
     session: str = ""
     """The session that claimed or finished it last."""
     worker: str = ""
@@ -156,8 +159,10 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901 - one match
         case AttemptFinished():
             done = {event.task} if event.status == "succeeded" else set()
             spent = state.cost_usd + event.cost_usd
-            state = replace(state, cost_usd=spent, tasks_done=state.tasks_done | done)
-            phase = replace(state.phase(event.part), reason=event.reason)
+            tasks_done = state.tasks_done - {event.task} | done
+            state = replace(state, cost_usd=spent, tasks_done=tasks_done)
+            phase = state.phase(event.part)
+            phase = replace(phase, reason=event.reason, built=event.commit or phase.built)
             return _with_phase(state, event.part, phase)
         case TaskParked():
             phase = state.phase(event.part)
@@ -194,6 +199,7 @@ def _claimed(state: RunState, entry: Entry, event: NodeClaimed) -> RunState:
         worker=event.worker,
         reason=reason,
         commit=before.commit,
+        built=before.built,
         attempts=before.attempts,
         died=died,
         claimed_s=entry.at_s,
@@ -209,6 +215,7 @@ def _finished(state: RunState, entry: Entry, event: PhaseFinished) -> RunState:
         status=event.status,
         reason=event.reason,
         commit=event.commit or before.commit,
+        built=event.commit or before.built,
         session=event.session,
         finished_s=entry.at_s,
     )

@@ -23,11 +23,15 @@ _SETTINGS = (
     "core.fsmonitor=false",
     "core.safecrlf=false",
     "core.quotePath=false",
+    # Otherwise a file in somebody's home folder would decide what is in a tree.
+    "core.excludesFile=/dev/null",
+    "core.attributesFile=/dev/null",
     "gc.auto=0",
     "commit.gpgSign=false",
-    "advice.addEmbeddedRepo=false",
     "init.defaultBranch=main",
 )
+# Stronger than any .gitattributes of a tree: bytes go in and come out as they are.
+_ATTRIBUTES = "* -text -ident -filter !working-tree-encoding\n"
 # Fixed, so that the same content gets the same commit id in every process.
 _WHO = {
     "GIT_AUTHOR_NAME": "pytest-orchestrator",
@@ -90,6 +94,8 @@ class Git:
             "GIT_INDEX_FILE": str(self.index),
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_LITERAL_PATHSPECS": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "LC_ALL": "C",
         }
@@ -97,21 +103,35 @@ class Git:
     def create(self) -> None:
         """Make the repository, unless it is there."""
         if not (self.repository / "HEAD").exists():
-            self.repository.mkdir(parents=True, exist_ok=True)
+            information = self.repository / "info"
+            information.mkdir(parents=True, exist_ok=True)
+            (information / "attributes").write_text(_ATTRIBUTES)
+            (information / "exclude").write_text(".orchestrator/\n")
             self("init", "--quiet")
 
     def snapshot(self, *paths: str) -> str:
-        """The tree id of the work tree as it is, ignored files left out.
+        """The tree id of the work tree as it is; ignored files and nested repositories left out.
 
         Args:
             paths: Only these folders and files, if any are named; a path that
                 is not there counts as empty.
         """
-        self("read-tree", "--empty")
-        here = [p for p in paths if (self.tree / p).exists()]
-        if here or not paths:
-            self("add", "--all", "--", *(here or ["."]))
+        files = [p for p in self._listed(*paths) if not p.endswith(b"/")]
+        self("update-index", "--add", "--remove", "-z", "--stdin", stdin=b"\0".join(files))
         return self("write-tree")
+
+    def nested(self) -> tuple[str, ...]:
+        """The folders of the work tree that are repositories of their own, ignored ones left out.
+
+        One inside another shows only when the outer one is none any more.
+        """
+        return tuple(os.fsdecode(p.rstrip(b"/")) for p in self._listed() if p.endswith(b"/"))
+
+    def _listed(self, *paths: str) -> list[bytes]:
+        """Every file of the work tree, and every nested repository with a ``/`` at its end."""
+        self("read-tree", "--empty")
+        listed = self.raw("ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
+        return [path for path in listed.split(b"\0") if path]
 
     def commit(self, tree: str, message: str, *parents: str) -> str:
         """The commit of a tree; the same for the same tree, message and parents."""
@@ -149,20 +169,12 @@ class Git:
 
     def links(self, tree: str) -> dict[str, str]:
         """The symbolic links of a tree: path to target."""
-        found = self._of_mode(tree, "120000")
-        return {path: self("cat-file", "blob", blob) for path, blob in found.items()}
-
-    def repositories(self, tree: str) -> tuple[str, ...]:
-        """The folders of a tree that are repositories of their own; their content is not in it."""
-        return tuple(self._of_mode(tree, "160000"))
-
-    def _of_mode(self, tree: str, mode: str) -> dict[str, str]:
         entries = self("ls-tree", "-r", "-z", tree).split("\0")
-        split = [entry.split("\t", 1) for entry in entries if entry.startswith(mode)]
-        return {path: described.split()[2] for described, path in split}
+        found = [entry.split("\t", 1) for entry in entries if entry.startswith("120000")]
+        return {path: self("cat-file", "blob", described.split()[2]) for described, path in found}
 
     def read(self, commit: str, path: str) -> bytes | None:
         """The exact bytes of a file in a commit; ``None`` if it has no such file."""
-        if not self("ls-tree", commit, "--", path):
+        if " blob " not in self("ls-tree", commit, "--", path):
             return None
         return self.raw("cat-file", "blob", f"{commit}:{path}")

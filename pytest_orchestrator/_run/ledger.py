@@ -7,8 +7,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from pytest_orchestrator._domain.event import Entry, Event, NodeClaimed, parse_event
 from pytest_orchestrator._domain.state import RunState, fold
 from pytest_orchestrator._run.locks import FileLock
@@ -113,10 +111,14 @@ class Ledger:
         lock = self.lock(node)
         if not lock.acquire():
             return None
-        if not still(self.state()):
+        try:
+            if still(self.state()):
+                return lock, self.append(NodeClaimed(node=node, session=session, worker=worker))
+        except BaseException:
             lock.release()
-            return None
-        return lock, self.append(NodeClaimed(node=node, session=session, worker=worker))
+            raise
+        lock.release()
+        return None
 
     def lock(self, node: str) -> FileLock:
         """The lock that goes with a node's claim."""
@@ -126,19 +128,27 @@ class Ledger:
         """Every event after the one with id ``after``, oldest first.
 
         Raises:
-            Infra: A row is not an event; names the file and the row.
+            Infra: The file is damaged, or a row is not an event; names the file and the row.
         """
-        rows = self._db.execute(
-            "SELECT id, at_s, body FROM event WHERE id > ? ORDER BY id", (after,)
-        )
+        query = "SELECT id, at_s, body FROM event WHERE id > ? ORDER BY id"
         try:
-            return [Entry(i, at_s, parse_event(body)) for i, at_s, body in rows]
-        except ValidationError as error:
-            raise Infra(
-                f"{self.folder / 'ledger.sqlite'}: an event after row {after} cannot be read "
-                f"({error.error_count()} finding(s)); it was written by another version, or it is "
-                "damaged. Choose another --run-id"
-            ) from error
+            with self._guard:
+                rows = self._db.execute(query, (after,)).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(f"it cannot be read ({error})") from error
+        return [self._entry(*row) for row in rows]
+
+    def _entry(self, row: int, at_s: float, body: str) -> Entry:
+        try:
+            return Entry(row, float(at_s), parse_event(body))
+        except ValueError as error:
+            raise self._unreadable(f"row {row} is not an event of this version") from error
+
+    def _unreadable(self, why: str) -> Infra:
+        return Infra(
+            f"{self.folder / 'ledger.sqlite'}: {why}; it was written by another version, or it "
+            "is damaged. Choose another --run-id"
+        )
 
     def state(self) -> RunState:
         """What all events so far add up to; reads only what is new."""

@@ -18,15 +18,33 @@ if TYPE_CHECKING:
 
 
 def publish(
-    ledger: Ledger, contract: Contract, data: bytes, part: Part, *, draft: bool = False
+    ledger: Ledger,
+    contract: Contract,
+    data: bytes,
+    part: Part,
+    *,
+    draft: bool = False,
+    token: int | None = None,
 ) -> ContractPublished | None:
     """Store a snapshot of a validated contract, then record it.
 
     The bytes are on the disk under their digest before the event is written, so
     no reader ever sees half a contract.
 
+    Args:
+        ledger: The run's ledger.
+        contract: What is published.
+        data: Its exact bytes.
+        part: The part that publishes it.
+        draft: Whether this only stands in until the contract is published.
+        token: The writer's claim on ``part``; ``None`` publishes unconditionally.
+
     Returns:
-        The new revision; ``None`` if these bytes are the latest one already.
+        The new revision; ``None`` if these bytes are the latest one already, or
+        a draft comes when there is something.
+
+    Raises:
+        Fenced: ``part`` was claimed again after ``token``. No event is written.
     """
     digest = sha256(data).hexdigest()
     with ledger.lock(f"contract-{contract.name}").held():
@@ -38,7 +56,7 @@ def publish(
         event = ContractPublished(
             name=contract.name, revision=revision, sha256=digest, part=str(part)
         )
-        ledger.append(event)
+        ledger.append(event, node=str(part), token=token)
         return event
 
 

@@ -14,11 +14,13 @@ from pytest_orchestrator._domain.event import (
     PhaseFinished,
     TaskParked,
 )
+from pytest_orchestrator._domain.plan import owns
 from pytest_orchestrator._domain.scheduler import missing_for
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 from pytest_orchestrator._run import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from pytest_orchestrator._domain.agent import AgentBackend
@@ -168,7 +170,8 @@ class PhaseRunner:
         judged = AgentResult(
             "succeeded" if verdict.passed else "failed", _told(verdict), result.usage
         )
-        self._record_attempt(task, attempt, judged, began_s)
+        built = collected.commit if verdict.passed else ""
+        self._record_attempt(task, attempt, judged, began_s, built)
         return _Done(collected.commit, verdict)
 
     def _ask(self, task: Task, attempt: int, context: str) -> AgentResult:
@@ -193,9 +196,9 @@ class PhaseRunner:
             )
 
     def _contracts(self, task: Task, commit: str) -> Verdict:
-        """Whether everything the task publishes is there and valid."""
+        """Whether everything is there and valid that the part publishes once this task is done."""
         verdict = Verdict(task.name)
-        for name in task.publishes:
+        for name in self._published_by(self.ledger.state().tasks_done | {task.name}):
             contract = self.plan.contracts[name]
             data = self.workspaces.read(self.part.agent, commit, contract.path)
             if data is None:
@@ -207,26 +210,29 @@ class PhaseRunner:
 
     def _publish(self, commit: str) -> None:
         """Publish the contracts that finished tasks have written, and drafts of others'."""
-        done = self.ledger.state().tasks_done
+        published = self._published_by(self.ledger.state().tasks_done)
         owned = self.plan.agents[self.part.agent].owns
-        publishes = {
-            n for t in self.plan.tasks_of(self.part) if t.name in done for n in t.publishes
-        }
         for contract in self.plan.contracts.values():
-            is_draft = contract.name not in publishes and contract.draft in owned
-            path = contract.draft if is_draft else contract.path
-            if path is None or not (is_draft or contract.name in publishes):
+            is_final = contract.name in published
+            path = contract.path if is_final else contract.draft
+            if path is None or not (is_final or owns(owned, path)):
                 continue
             data = self.workspaces.read(self.part.agent, commit, path)
             if data is not None:
-                registry.publish(self.ledger, contract, data, self.part, draft=is_draft)
+                registry.publish(
+                    self.ledger, contract, data, self.part, draft=not is_final,
+                    token=self.claim.token,
+                )  # fmt: skip
+
+    def _published_by(self, tasks: Collection[str]) -> tuple[str, ...]:
+        """The contracts that those of the part's tasks publish."""
+        own = (t for t in self.plan.tasks_of(self.part) if t.name in tasks)
+        return tuple(name for task in own for name in task.publishes)
 
     def _finish(self, done: _Done, parked: dict[str, str]) -> None:
         status: Literal["succeeded", "failed", "parked"] = "parked" if parked else "succeeded"
         if not done.verdict.passed:
             status = "failed"
-        if status != "failed":
-            self.workspaces.finish(self.part.agent)
         waits = "; ".join(f"{task} waits: {reason}" for task, reason in parked.items())
         self._write(
             PhaseFinished(
@@ -247,7 +253,7 @@ class PhaseRunner:
         return missing_for(self.plan, self.ledger.state(), task, session=self.claim.session)
 
     def _record_attempt(
-        self, task: Task, attempt: int, result: AgentResult, began_s: float
+        self, task: Task, attempt: int, result: AgentResult, began_s: float, commit: str = ""
     ) -> None:
         self._write(
             AttemptFinished(
@@ -256,6 +262,7 @@ class PhaseRunner:
                 attempt=attempt,
                 status=result.status,
                 reason=result.reason,
+                commit=commit,
                 seconds=time.monotonic() - began_s,
                 cost_usd=result.usage.cost_usd,
             )

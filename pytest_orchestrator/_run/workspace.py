@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,6 @@ class Workspaces:
         git.index.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / "locks" / "base.lock").held():
             git.create()
-            (git.repository / "info").mkdir(exist_ok=True)
-            (git.repository / "info" / "exclude").write_text(".orchestrator/\n")
             known = git("for-each-ref", "--format=%(objectname)", "refs/heads/base")
             if known:
                 return known
@@ -73,40 +72,41 @@ class Workspaces:
 
         The agent finds what it has built so far and what others have published.
         An agent without a service of its own finds everybody's work. What an
-        attempt of the same part left that failed, or whose runner died, is
-        still there.
+        attempt of the same part left in the agent's own paths that failed, or
+        whose runner died, is still there, but not in the commit.
         """
         git = self._lane_git(part.agent)
         git.tree.mkdir(parents=True, exist_ok=True)
         commit = git.commit(self._lane_tree(git, state, part), f"{part} begins")
         marker = self._marker(part.agent)
-        if not marker.exists() or marker.read_text() != str(part):
-            git.checkout(commit)
-            marker.write_text(str(part))
+        content = commit
+        if marker.exists() and marker.read_text() == str(part):
+            left = git.commit(_snapshot(git)[0], f"{part} was interrupted")
+            content = git.compose(commit, {left: self.plan.owned_paths(part.agent)})
+        git.checkout(content)
+        marker.write_text(str(part))
         return commit
 
     def collect(self, agent: str, before: str, label: str) -> Collected:
         """Commit what an agent changed; what it had no right to change is undone and named."""
         git = self._lane_git(agent)
-        after = git.commit(git.snapshot(), label, before)
+        tree, nested = _snapshot(git)
+        after = git.commit(tree, label, before)
         allowed = self.plan.owned_paths(agent)
         changed = git.changes(before, after)
-        findings = [
+        foreign = [
             Finding(path, f"{agent} changed a file outside its own paths", "ownership")
             for path in changed
             if not owns(allowed, path)
         ]
-        findings += _hidden_content(git, after, changed)
-        if not findings:
-            return Collected(after, Verdict(label))
-        kept = git.commit(git.compose(before, {after: allowed}), label, before)
+        links = _escaping(git, after, changed)
+        if not (foreign or links):
+            return Collected(after, Verdict(label, nested))
+        undone = {after: allowed, before: tuple(link.where for link in links)}
+        kept = git.commit(git.compose(before, undone), label, before)
         git.checkout(kept)
         hint = Finding(agent, f"owns only {', '.join(allowed)}", "ownership")
-        return Collected(kept, Verdict(label, (*findings, hint)))
-
-    def finish(self, agent: str) -> None:
-        """Say that a part is done, so that the next one starts from a clean workspace."""
-        self._marker(agent).unlink(missing_ok=True)
+        return Collected(kept, Verdict(label, (*foreign, *links, *nested, hint)))
 
     def read(self, agent: str, commit: str, path: str) -> bytes | None:
         """A file of a lane's commit; ``None`` if it is not there."""
@@ -137,14 +137,16 @@ class Workspaces:
         }
 
     def _lane_tree(self, git: Git, state: RunState, part: Part) -> str:
-        earlier = [p for p in self.plan.parts if p.phase < part.phase]
         finished = [p for p in self.plan.parts if state.phase(p).commit]
         layers: dict[str, tuple[str, ...]] = {}
         served = any(s.agent == part.agent for s in self.plan.services.values())
         for commit, paths in self._layers(state, finished).items():
             shared = tuple(p for p in paths if self._is_shared(p)) if served else paths
             layers[commit] = shared
-        own = self._layers(state, [p for p in earlier if p.agent == part.agent])
+        earlier = [p for p in finished if p.agent == part.agent and p.phase < part.phase]
+        own = self._layers(state, earlier)
+        if built := state.phase(part).built:
+            own = {built: self.plan.owned_paths(part.agent)}
         return git.compose(self.base(), layers | own)
 
     def _is_shared(self, path: str) -> bool:
@@ -161,19 +163,31 @@ class Workspaces:
         return Git(self.folder / "repository", tree, self.folder / "indexes" / index)
 
 
-def _hidden_content(git: Git, commit: str, changed: tuple[str, ...]) -> list[Finding]:
-    """What would not be what it looks like: links out of the workspace, nested repositories."""
-    escaping = [
+def _snapshot(git: Git) -> tuple[str, tuple[Finding, ...]]:
+    """The tree id of a workspace, once no repository in it hides its content any more."""
+    found: list[Finding] = []
+    while nested := git.nested():
+        for folder in nested:
+            _remove(git.tree / folder / ".git")
+            what = "was a git repository of its own; its .git was removed, its files were kept"
+            found.append(Finding(folder, what, "repository"))
+    return git.snapshot(), tuple(found)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _escaping(git: Git, commit: str, changed: tuple[str, ...]) -> list[Finding]:
+    """Links that lead out of the workspace: not what they look like, once they are elsewhere."""
+    return [
         Finding(path, f"is a link that leaves the workspace ({target})", "link")
         for path, target in git.links(commit).items()
         if path in changed and _escapes(path, target)
     ]
-    nested = [
-        Finding(path, "is a git repository of its own; remove its .git folder", "repository")
-        for path in git.repositories(commit)
-        if path in changed
-    ]
-    return escaping + nested
 
 
 def _escapes(path: str, target: str) -> bool:
