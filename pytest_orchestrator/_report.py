@@ -64,14 +64,15 @@ def summary_lines(
         plan: The plan of the run.
         state: What its ledger says.
         session: The session that asks.
-        selected: The gates to tell about even if nobody has asked them; ``None`` for all.
+        selected: The gates to tell about even if this session has not asked them; ``None``
+            for all.
     """
     parts = [str(p) for p in plan.parts if str(p) in state.phases]
     width = max([len(p) for p in parts] + [len(g) for g in plan.gates], default=0)
     lines = [_phase_line(part, state.phase(part), width) for part in parts]
     for gate in plan.gates:
-        known = gate in state.gates
-        if known or selected is None or gate in selected:
+        asked = state.gate(gate).opened_s >= state.session_started_s or state.gate(gate).blocked
+        if asked or selected is None or gate in selected:
             lines.append(_gate_line(state, gate, session, width))
     if state.cost_usd:
         lines.append(f"cost: {state.cost_usd:.2f} USD")
@@ -105,7 +106,8 @@ def _gate_line(state: RunState, gate: str, session: str, width: int) -> str:
     elif outcome is None:
         told = "no test of it ran: no verdict"
     elif record is not None and record.judged_s < state.session_started_s and not told:
-        told = "reused: nothing it judges has changed"
+        asked = state.gate(gate).opened_s >= state.session_started_s
+        told = "reused: nothing it judges has changed" if asked else "in an earlier session"
     return f"{gate:<{width}}  {outcome or 'NOT JUDGED':<12}  {told}".rstrip()
 
 

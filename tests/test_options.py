@@ -160,6 +160,17 @@ def test_another_tree_can_be_judged(project: Project, tmp_path: Path) -> None:
     assert again.ret == pytest.ExitCode.OK
 
 
+def test_judged_tree_does_not_bring_its_own_gates(project: Project, tmp_path: Path) -> None:
+    """pytest must not take the judged tree for its root folder, and says how to prevent it."""
+    (tmp_path / "pytest.ini").write_text("[pytest]")
+    (tmp_path / "runbook.toml").write_text((project.root / "runbook.toml").read_text())
+
+    result = project.run("-n0", "--agents=off", "--workspace", str(tmp_path))
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "write it as one word: --workspace=" in told(result)
+
+
 def test_one_gate_and_one_lane_can_be_judged_by_themselves(project: Project) -> None:
     """``--gate`` and ``--lane`` narrow to the tests that are marked so."""
     project.write("left/1.txt", "done")

@@ -136,11 +136,16 @@ def parse(text: str, *, files: Files | None = None) -> Plan:
     return parse_runbook(tomllib.loads(text), source="runbook.toml", files=there)
 
 
-def findings(text: str, *, files: Files | None = None) -> dict[str, str]:
-    """What is wrong with a text, by key."""
+def told(text: str, *, files: Files | None = None) -> list[tuple[str, str]]:
+    """What is wrong with a text: each finding's key and sentence, in their order."""
     with pytest.raises(RunbookError) as caught:
         parse(text, files=files)
-    return {f.where: f.what for f in caught.value.findings if isinstance(f, Finding)}
+    return [(f.where, f.what) for f in caught.value.findings if isinstance(f, Finding)]
+
+
+def findings(text: str, *, files: Files | None = None) -> dict[str, str]:
+    """What is wrong with a text, by key."""
+    return dict(told(text, files=files))
 
 
 def changed(*changes: tuple[str, str], text: str = SMALL) -> str:
@@ -199,6 +204,12 @@ SHAPES = [
         "agents.api.budget.max_turn",
         "unknown key; did you mean 'max_turns'?",
         ('role = "csharp-developer"', 'role = "csharp-developer"\nbudget = { max_turn = 3 }'),
+    ),
+    case(
+        "unknown key that is not meant to be a name",
+        "gates.S1.nam",
+        "unknown key; expected one of 'title', 'phase', 'tests', 'needs'",
+        ("[gates.S1] phase = 1", "phase = 1\nnam = 1"),
     ),
     case(
         "name as a key",
@@ -678,6 +689,20 @@ ORDER = [
         ('needs = ["core-api", "api-domain"]', 'needs = ["core-spec"]'),
     ),
     case(
+        "circle through a gate that waits although there is a draft",
+        "tasks.core-domain.needs[0]",
+        "core-domain -> S1 -> core-api -> core-spec -> core-domain",
+        ('needs = ["models"]', 'needs = ["S1"]'),
+        ('needs = ["core-api", "api-domain"]', 'needs = ["core-api"]'),
+    ),
+    case(
+        "circle by a need that is written twice",
+        "tasks.core-domain.needs[0]",
+        "core-domain -> api-domain -> core-domain",
+        ('needs = ["models"]', 'needs = ["api-domain", "api-domain"]'),
+        ('"plan-models", "core-api"', '"core-domain"'),
+    ),
+    case(
         "circle through the order of a lane",
         "tasks.core-domain.needs[0]",
         "core-domain -> core-spec -> core-domain: each waits for the next, so none can ever "
@@ -723,10 +748,10 @@ ORDER = [
 @pytest.mark.parametrize("wrong", SHAPES + NAMES + PLACES + ORDER)
 def test_a_mistake_is_told_by_its_key(wrong: Case) -> None:
     """One mistake is one finding: the key as people write it, and a sentence."""
-    found = findings(changed(*wrong.changes))
+    ((where, what),) = told(changed(*wrong.changes))
 
-    assert list(found) == [wrong.where]
-    assert wrong.words in found[wrong.where]
+    assert where == wrong.where
+    assert wrong.words in what
 
 
 def test_a_runbook_that_holds_together_is_a_plan() -> None:
@@ -791,6 +816,26 @@ def test_tasks_without_agents_lack_the_agents_only() -> None:
     text = re.sub(r"\[agents\.\w+\]\n.*\n.*\n", "", SMALL)
 
     assert list(findings(text)) == ["agents"]
+
+
+def test_agents_without_tasks_lack_the_tasks_only() -> None:
+    """Without any task, it is not said of every agent that it has none."""
+    text = SMALL.partition("[contracts.models]")[0]
+
+    assert list(findings(text)) == ["tasks"]
+
+
+def test_a_misplaced_path_has_no_owner() -> None:
+    """Two agents that own the same absolute path are told that it is absolute, twice."""
+    text = changed(
+        ('owns = ["src/core/"]', 'owns = ["src/core/", "/etc/"]'),
+        ('owns = ["src/api/"]', 'owns = ["src/api/", "/etc/"]'),
+    )
+
+    assert [(where, "is absolute" in what) for where, what in told(text)] == [
+        ("agents.core.owns[1]", True),
+        ("agents.api.owns[1]", True),
+    ]
 
 
 def test_a_table_of_the_wrong_kind_is_told_once() -> None:
@@ -1122,7 +1167,7 @@ def test_a_pipe_is_no_runbook(tmp_path: Path) -> None:
         (b"[run]\nname = small\n", "runbook.toml, line 2, column 8: is not TOML: Invalid value"),
         (b"[run]\nname", "runbook.toml, end of document: is not TOML: Expected '='"),
         (b"[run]\n[run]\n", "runbook.toml, line 2, column 5: is not TOML: Cannot declare"),
-        (b"a = 1\nb = '\xc3\xa9\xff'", "runbook.toml: is not UTF-8 at line 2, column 7; save it"),
+        (b"a = 1\n\nb = '\xc3\xa9\xff'", "runbook.toml: is not UTF-8 at line 3, column 7; save it"),
         (b"a = " + b"9" * 5000, "runbook.toml: is not TOML: Exceeds the limit"),
         (b"a = " + b"[" * 5000, "runbook.toml: is nested too deeply"),
         (b"#" * (MAX_BYTES + 1), f"runbook.toml: is larger than {MAX_BYTES} bytes; shorten it"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 W = TypeVar("W")
 
 LIGHT_AHEAD_S = 0.05
-"""Seconds of light tests queued ahead on a worker; a gate never waits longer behind them."""
+"""Seconds of light tests queued ahead on a worker; a gate waits about as long behind them."""
 LIGHT_AHEAD_MOST = 16
 _HEAVY_RANK = 1
 
@@ -38,6 +38,7 @@ class Dispatch(Generic[W]):
         self._mean_s = 0.0
         self._after = followers(graph.needs)
         self._left = [len(needs) for needs in graph.needs]
+        self._ranks = [graph.rank(index) for index in range(len(graph.items))]
         self._ready: list[tuple[int, int]] = []
         for index, left in enumerate(self._left):
             if not left:
@@ -64,9 +65,11 @@ class Dispatch(Generic[W]):
         return at
 
     def put_back(self, index: int) -> None:
-        """Let a test be handed out once more."""
-        self.decided.discard(index)
-        self._push(index)
+        """Let a test whose worker is gone be handed out once more; once, however often asked."""
+        under_way = any(index in queue for queue in self.queues.values())
+        waiting = (self._ranks[index], index) in self._ready
+        if not (under_way or waiting or index in self.decided):
+            self._push(index)
 
     def complete(self, worker: W, index: int, duration_s: float) -> None:
         """A worker is done with a test."""
@@ -92,22 +95,27 @@ class Dispatch(Generic[W]):
         batches: dict[W, list[int]] = {}
         kept: list[tuple[int, int]] = []
         while self._ready:
-            entry = heapq.heappop(self._ready)
-            worker = self._worker_for(entry[1])
-            if worker is None:
-                kept.append(entry)
+            _, index = entry = heapq.heappop(self._ready)
+            if index in self.decided:
                 continue
-            self.queues[worker].append(entry[1])
-            batches.setdefault(worker, []).append(entry[1])
+            # Light tests wait while a heavy one does: they would keep its worker from emptying.
+            worker = None if kept and not self._is_heavy(index) else self._worker_for(index)
+            if worker is not None:
+                self.queues[worker].append(index)
+                batches.setdefault(worker, []).append(index)
+                continue
+            kept.append(entry)
+            if not self._is_heavy(index):
+                break
         for entry in kept:
             heapq.heappush(self._ready, entry)
         return batches
 
     def _push(self, index: int) -> None:
-        heapq.heappush(self._ready, (self.graph.rank(index), index))
+        heapq.heappush(self._ready, (self._ranks[index], index))
 
     def _is_heavy(self, index: int) -> bool:
-        return self.graph.rank(index) <= _HEAVY_RANK
+        return self._ranks[index] <= _HEAVY_RANK
 
     def _worker_for(self, index: int) -> W | None:
         """The worker of its group if that one is free, else the least busy one that is."""
@@ -127,7 +135,7 @@ class Dispatch(Generic[W]):
     def _has_room(self, queue: deque[int], index: int) -> bool:
         if self._is_heavy(index):
             group = self.graph.group(index)
-            together = self.graph.rank(index) == 0
+            together = self._ranks[index] == 0
             return not queue or (
                 together and all(self.graph.group(other) == group for other in queue)
             )

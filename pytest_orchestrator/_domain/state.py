@@ -92,6 +92,8 @@ class GateState:
     """By key."""
     current: str = ""
     """The key it was opened with last."""
+    opened_s: float = 0.0
+    """When it was opened last."""
     blocked: tuple[str, str] | None = None
     """Session and reason, if the last thing known is that it could not judge."""
 
@@ -173,7 +175,7 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901 - one match
         case ContractPublished():
             return replace(state, contracts={**state.contracts, event.name: event})
         case GateOpened():
-            return _opened(state, event)
+            return _opened(state, entry, event)
         case GateTestFinished():
             return _judged(state, entry, event)
         case GateBlocked():
@@ -222,12 +224,16 @@ def _finished(state: RunState, entry: Entry, event: PhaseFinished) -> RunState:
     return _with_phase(state, event.part, phase)
 
 
-def _opened(state: RunState, event: GateOpened) -> RunState:
+def _opened(state: RunState, entry: Entry, event: GateOpened) -> RunState:
     gate = state.gate(event.gate)
     record = gate.records.get(event.key, GateRecord(event.key))
     record = replace(record, tests=event.tests or record.tests)
     gate = replace(
-        gate, records={**gate.records, event.key: record}, current=event.key, blocked=None
+        gate,
+        records={**gate.records, event.key: record},
+        current=event.key,
+        opened_s=entry.at_s,
+        blocked=None,
     )
     return replace(state, gates={**state.gates, event.gate: gate})
 

@@ -137,6 +137,7 @@ class Controller:
         if not self.orchestrating:
             return
         self.tell()
+        terminalreporter.ensure_newline()
         terminalreporter.section("orchestrator")
         state = self.session.ledger.state()
         for line in summary_lines(
@@ -280,7 +281,8 @@ class XdistController(Controller):
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """As without xdist; what no worker was left to run is reported and never green."""
         self._stopped.set()
-        if self.scheduling is not None and exitstatus == pytest.ExitCode.OK:
+        to_the_end = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        if self.scheduling is not None and exitstatus in to_the_end:
             undecided = self.scheduling.undecided()
             if undecided:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED

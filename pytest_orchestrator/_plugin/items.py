@@ -102,17 +102,19 @@ class Items:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn "could not judge" into an error, and say what each report means for its gate."""
         report = yield
-        if call.excinfo is not None and isinstance(call.excinfo.value, RunError):
-            report.longrepr = str(call.excinfo.value)
-            if report.when == "call":
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, (RunError, GateFailed)):
+            # Their messages say it all; a traceback would only show how checks work inside.
+            report.longrepr = str(error)
+            if isinstance(error, RunError) and report.when == "call":
                 # An error in pytest's words is what fails outside of the call.
                 report.when = "setup"
         gate = self._gate(item)
         if gate:
             outcome = _outcome(report, call)
             report.user_properties += [(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, outcome.value)]
-            if call.excinfo is not None and isinstance(call.excinfo.value, GateFailed):
-                findings = "\n".join(map(str, call.excinfo.value.findings))
+            if isinstance(error, GateFailed):
+                findings = "\n".join(map(str, error.findings))
                 report.user_properties.append((REASON_PROPERTY, findings))
         return report
 

@@ -78,7 +78,7 @@ class GraphScheduling:
         """Whether every first worker has sent what it collected."""
         if self.stock:
             return bool(self.stock.collection_is_completed)
-        return len(self._collections) >= self._workers
+        return self.dispatch is not None or len(self._collections) >= self._workers
 
     @property
     def tests_finished(self) -> bool:
@@ -107,8 +107,13 @@ class GraphScheduling:
             self.stock.add_node_collection(node, collection)
         elif self.dispatch is None:
             self._collections[node] = list(collection)
+            self.collection = self.collection or list(collection)
         elif list(collection) == self.collection:
             self.dispatch.add(node)
+        else:
+            self._report_difference(self.collection, "the first workers", node, collection)
+            if not self.dispatch.queues:
+                self._host.stop("a worker that replaces a crashed one has collected other tests")
 
     def schedule(self) -> None:
         """Start handing out tests, or go on after a worker was replaced."""
@@ -143,10 +148,16 @@ class GraphScheduling:
         self.stock.remove_pending_tests_from_node(node, indices)
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """A worker is gone; returns the id of the test it was at, if any."""
+        """A worker is gone; returns the id of the test it was at, if any.
+
+        Raises:
+            KeyError: It never was there; xdist expects it when a worker dies on its way up.
+        """
         if self.stock:
             crashed: str | None = self.stock.remove_node(node)
             return crashed
+        if node not in self._nodes:
+            raise KeyError(node)
         self._nodes.remove(node)
         self._collections.pop(node, None)
         at = self.dispatch.remove(node) if self.dispatch is not None else None
@@ -172,12 +183,13 @@ class GraphScheduling:
 
     def undecided(self) -> dict[str, bool]:
         """The tests nobody has run to the end, each with whether it took a worker down."""
-        if self.dispatch is None:
+        if self.stock or self._refused:
             return {}
+        decided = self.dispatch.decided if self.dispatch is not None else ()
         return {
             nodeid: index in self.crashes
             for index, nodeid in enumerate(self.collection)
-            if index not in self.dispatch.decided
+            if index not in decided
         }
 
     def _start(self) -> None:
@@ -203,14 +215,17 @@ class GraphScheduling:
         expected = self._collections[first]
         different = [n for n, ids in self._collections.items() if ids != expected]
         for node in different:
-            diff = report_collection_diff(
-                expected, self._collections[node], first.gateway.id, node.gateway.id
-            )
-            report = pytest.CollectReport(
-                nodeid=node.gateway.id, outcome="failed", longrepr=diff, result=[]
-            )
-            self.config.hook.pytest_collectreport(report=report)
+            self._report_difference(expected, first.gateway.id, node, self._collections[node])
         return bool(different)
+
+    def _report_difference(
+        self, expected: list[str], whose: str, node: WorkerController, collection: Sequence[str]
+    ) -> None:
+        diff = report_collection_diff(expected, collection, whose, node.gateway.id)
+        report = pytest.CollectReport(
+            nodeid=node.gateway.id, outcome="failed", longrepr=diff, result=[]
+        )
+        self.config.hook.pytest_collectreport(report=report)
 
     def _hand_over(self) -> None:
         self.stock = self._make_stock()

@@ -202,9 +202,11 @@ class RunSession:
         if gate not in self._judged:
             self._judged[gate] = self._judged_tree(gate)
         judged = self._judged[gate]
-        known = self.ledger.state().gate(gate)
+        state = self.ledger.state()
+        known = state.gate(gate)
         tests = self.tests.get(gate, ())
-        if known.current != judged.key or known.record is None or known.record.tests != tests:
+        fresh = known.current == judged.key and known.opened_s >= state.session_started_s
+        if not fresh or known.record is None or known.record.tests != tests:
             self.ledger.append(GateOpened(gate=gate, key=judged.key, tests=tests))
         return judged
 

@@ -212,7 +212,7 @@ class Obtainer:
         verdict = record.verdict() if record else None
         fresh = record is not None and record.judged_s >= state.session_started_s
         if record is not None and verdict is not None and (fresh or verdict is Outcome.PASSED):
-            if known.current != key:
+            if known.current != key or known.opened_s < state.session_started_s:
                 self.ledger.append(GateOpened(gate=gate, key=key, tests=record.tests))
             self._open_gates -= {gate}
             return

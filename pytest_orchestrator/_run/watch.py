@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,26 +48,43 @@ class Watch:
         self._claim = claim
         self._on_deadline: Callable[[], None] | None = None
         self._deadline_s: float | None = None
+        self._asked_to_end = False
 
     def start(self, *, on_deadline: Callable[[], None] | None = None) -> None:
         """Begin to watch, in a daemon thread, for the rest of the process's life.
+
+        To be called in the main thread, which from then on does nothing more
+        once the group is asked to end.
 
         Args:
             on_deadline: Called before the group ends because a task ran out of time.
         """
         self._on_deadline = on_deadline
+        # Not SIG_IGN: all that is started from here would inherit it.
+        signal.signal(signal.SIGTERM, self._rest)
         threading.Thread(target=self._loop, daemon=True, name="orchestrator-watch").start()
 
     def allow(self, seconds: float | None) -> None:
         """Let the current attempt take so long from now; ``None``: it is over."""
         self._deadline_s = None if seconds is None else time.monotonic() + seconds
 
+    def _rest(self, *_: object) -> None:
+        """Keep the main thread from taking an agent that was ended for one that is done."""
+        self._asked_to_end = True
+        while True:
+            time.sleep(GRACE_S)
+
     def _loop(self) -> None:
-        while not self._is_over():
-            time.sleep(POLL_S)
+        try:
+            while not self._is_over():
+                time.sleep(POLL_S)
+        except Exception:  # noqa: BLE001 - whatever it is, nobody would end this runner any more
+            traceback.print_exc()
         end_group()
 
     def _is_over(self) -> bool:
+        if self._asked_to_end:
+            return True
         if is_free(self._run_lock):
             return True
         state = self._ledger.state()
@@ -82,8 +100,10 @@ class Watch:
 
 
 def end_group() -> None:
-    """End this process and its whole group: asked first, then killed, itself included."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    """End this process and its whole group: asked first, then killed, itself included.
+
+    To be called where SIGTERM does not end the process, or nobody would be killed.
+    """
     os.killpg(0, signal.SIGTERM)
     deadline_s = time.monotonic() + GRACE_S
     while time.monotonic() < deadline_s and _has_children():
