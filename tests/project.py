@@ -205,6 +205,21 @@ class Project:
             (self.root / f"gates/test_g{n}.py").unlink()
         self.write("gates/test_phases.py", tests)
 
+    def add_gate(self, module: str) -> None:
+        """Add G1 to a project of one phase, judged by the given tests."""
+        needs = [name for name, task in self.plan.tasks.items() if task.phase == 1]
+        self.append(
+            "runbook.toml",
+            f"""
+            [gates.G1]
+            title = "all have begun"
+            phase = 1
+            tests = "gates/test_g1.py"
+            needs = {json.dumps(needs)}
+            """,
+        )
+        self.write("gates/test_g1.py", module)
+
     def finish(self) -> None:
         """Put everything in the project's tree that its gates look for."""
         for lane in ("left", "right"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_orchestrator._domain.plan import Part, Plan
 from pytest_orchestrator._domain.runbook import Files, named_files, parse_runbook
 
-AGENTS = ("core", "api", "frontend", "docs-writer")
+AGENTS = ("core", "api", "frontend", "docs_writer")
 PHASES = 4
 Document = dict[str, Any]
 

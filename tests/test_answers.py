@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -10,6 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_orchestrator._checks import check_json, check_response, parse_json
+from pytest_orchestrator._checks.schemas import Problem, survived
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MODELS: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -168,6 +172,19 @@ def test_a_schema_that_never_ends_is_a_finding() -> None:
     schema = {"$defs": {"A": {"allOf": [{"$ref": "#/$defs/A"}]}}, "$ref": "#/$defs/A"}
 
     assert ["unchecked"] == [f.rule for f in check_json({}, schema, "a").findings]
+
+
+def test_a_panic_of_a_vendor_is_a_finding() -> None:
+    """Rust's panics are no ``Exception``, and still the gate goes on; an interrupt stops it."""
+    panic = type("PanicException", (BaseException,), {})
+
+    def problems(broken: BaseException) -> Iterator[Problem]:
+        yield Problem("/a", "is wrong", "type")
+        raise broken
+
+    assert ["type", "unchecked"] == [p.rule for p in survived(problems(panic("oh")))]
+    with pytest.raises(KeyboardInterrupt):
+        survived(problems(KeyboardInterrupt()))
 
 
 @settings(max_examples=50, deadline=None)

@@ -17,7 +17,7 @@ from pytest_orchestrator._checks.references import objects
 from pytest_orchestrator._checks.schemas import Problem, openapi_problems, survived
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _OFFICIAL: dict[str, tuple[Any, Any]] = {
     "3.0": (schema_v30, OpenAPIV30SpecValidator),
@@ -52,14 +52,14 @@ def rule_problems(document: dict[str, object], version: str) -> list[Problem]:
 
     The rules tell no place but the schema object they were applied to.
     """
+    return survived(_rule_problems(document, version))
+
+
+def _rule_problems(document: dict[str, object], version: str) -> Iterator[Problem]:
     _, rules = _OFFICIAL[version]
     path = SchemaPath.from_dict(document, handlers=_NoHandlers())
     places = {id(node.value): node.pointer for node in objects(document)}
-    return survived(
-        Problem(
-            places.get(id(error.schema), ""),
-            shortened(error.message),
-            error.validator if isinstance(error.validator, str) else type(error).__name__,
-        )
-        for error in rules(path).iter_errors()
-    )
+    for error in rules(path).iter_errors():
+        pointer = places.get(id(error.schema), "")
+        rule = error.validator if isinstance(error.validator, str) else type(error).__name__
+        yield Problem(pointer, shortened(error.message), rule)

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+AgentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Part of a fixture's name: ``core`` in ``core_phase1``."""
 RelativePath = Annotated[str, StringConstraints(min_length=1)]
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/")]
 Operation = Annotated[
@@ -67,7 +69,7 @@ class Run(_Value):
 class Agent(_Value):
     """Who works: a role, and the folders and files it alone may write."""
 
-    name: Name
+    name: AgentName
     role: str = Field(min_length=1)
     owns: tuple[RelativePath, ...] = Field(min_length=1)
     """Folders end in ``/``; everything else is one file."""

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest.mark.expression import Expression
 
 from pytest_orchestrator._domain.event import GateTestFinished, SessionCancelled
 from pytest_orchestrator._domain.order import Item, item_graph
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_orchestrator._domain.order import Graph
+    from pytest_orchestrator._domain.plan import Gate
     from pytest_orchestrator._plugin.items import Items
     from pytest_orchestrator._plugin.scheduling import GraphScheduling
     from pytest_orchestrator._plugin.session import RunSession
@@ -88,9 +90,12 @@ class Controller:
         """Tell what is new; stop the agents too when ``-x`` stops the session."""
         self.tell()
         self._failures += report.failed
-        most = self.config.getoption("maxfail")
-        if self.orchestrating and most and self._failures >= most:
+        if self.orchestrating and self._enough_failures():
             self.cancel(f"stopping after {self._failures} failure(s)")
+
+    def _enough_failures(self) -> bool:
+        most: int = self.config.getoption("maxfail") or 0
+        return 0 < most <= self._failures
 
     def pytest_keyboard_interrupt(self) -> None:
         """Ctrl-C ends the agents as well."""
@@ -122,7 +127,7 @@ class Controller:
 
     def _whole_gates(self) -> frozenset[str]:
         """The gates whose modules were asked for as a whole; one without tests is not passed."""
-        options = ("keyword", "markexpr", "deselect", "lf", "orchestrator_gates", "ignore")
+        options = ("keyword", "deselect", "lf", "orchestrator_gates", "ignore")
         if any(self.config.getoption(name, None) for name in options):
             return frozenset()
         asked = [(self.config.invocation_params.dir / a).resolve() for a in self.config.args]
@@ -130,7 +135,14 @@ class Controller:
             gate.name
             for gate in self.session.plan.gates.values()
             if any((self.session.project.root / gate.tests).is_relative_to(a) for a in asked)
+            and self._is_marked(gate)
         )
+
+    def _is_marked(self, gate: Gate) -> bool:
+        """Whether ``-m`` asks for the tests of a gate, by the markers each of them has."""
+        markers = {"gate", f"phase{gate.phase}"}
+        asked = Expression.compile(self.config.getoption("markexpr") or "gate")
+        return asked.evaluate(lambda name, /, **_: name in markers)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what became of phases and gates."""
@@ -276,6 +288,9 @@ class XdistController(Controller):
         if ended == "rerun" and report.when not in {"setup", "call", "teardown"}:
             self._forget_in_junit(report)
         super().pytest_runtest_logreport(report)
+        if report.failed and self._enough_failures() and not self._dsession.shouldstop:
+            # xdist itself counts no crash as a failure.
+            self.stop(f"stopping after {self._failures} failures")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -33,10 +33,29 @@ class Items:
     def __init__(self, session: RunSession, config: pytest.Config) -> None:
         self.session = session
         self.graph = Graph((), (), {})
+        self._config = config
         self.dry = bool(config.option.collectonly or config.option.setupplan)
         self._parts = {str(part): part for part in session.plan.parts}
+        self._modules = {
+            (session.project.root / gate.tests).resolve(): gate.name
+            for gate in session.plan.gates.values()
+        }
         self._refused: dict[str, str] = {}
         self._outcomes: dict[str, tuple[Outcome, str]] = {}
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Let ``--lf`` take all tests of a gate if one of them failed: a verdict needs them all."""
+        report = yield
+        last_failed = self._last_failed()
+        if collector.path.resolve() in self._modules and any(
+            str(failed).startswith(f"{collector.nodeid}::") for failed in last_failed
+        ):
+            items = [node for node in report.result if isinstance(node, pytest.Item)]
+            last_failed |= {getattr(item, "id", item.nodeid): True for item in items}
+        return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
@@ -48,13 +67,10 @@ class Items:
         self._narrow(config, items)
         self._note_gates(config, items)
         yield
-        plan = self.session.plan
-        described = [self._describe(item) for item in items]
-        graph = item_graph(plan, described, with_agents=self.session.with_agents)
-        items[:] = [items[index] for index in graph.order()]
-        described = [self._describe(item) for item in items]
-        self.graph = item_graph(plan, described, with_agents=self.session.with_agents)
-        self.session.selected = frozenset(i.gate for i in described if i.gate)
+        self._refuse_circles(items)
+        items[:] = [items[index] for index in self._graph(items).order()]
+        self.graph = self._graph(items)
+        self.session.selected = frozenset(i.gate for i in self.graph.items if i.gate)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(
@@ -68,20 +84,17 @@ class Items:
             return None
         self.session.open_gate(gate)
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        whens: tuple[Literal["setup", "call", "teardown"], ...] = ("setup", "call", "teardown")
-        for when in whens:
-            report = pytest.TestReport(
-                nodeid=item.nodeid,
-                location=item.location,
-                keywords={},
-                outcome="passed",
-                longrepr=None,
-                when=when,
-                user_properties=[(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, "PASSED, reused")],
-            )
-            item.ihook.pytest_runtest_logreport(report=report)
         # What the test before this one left up for it comes down here, as after any test.
-        item.session._setupstate.teardown_exact(nextitem)  # noqa: SLF001 - no public way
+        call = pytest.CallInfo.from_call(
+            lambda: item.session._setupstate.teardown_exact(nextitem),  # noqa: SLF001 - no public way
+            when="teardown",
+            reraise=(KeyboardInterrupt, pytest.exit.Exception),
+        )
+        reports = [_reused(item, gate, when) for when in ("setup", "call", "teardown")]
+        if call.excinfo is not None:
+            reports[-1] = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
@@ -145,13 +158,35 @@ class Items:
         marker = item.get_closest_marker("gate")
         return str(marker.args[0]) if marker and marker.args else ""
 
+    def _graph(self, items: list[pytest.Item]) -> Graph:
+        described = [self._describe(item) for item in items]
+        return item_graph(self.session.plan, described, with_agents=self.session.with_agents)
+
     def _describe(self, item: pytest.Item) -> Item:
-        gate = "" if item.nodeid in self._refused else self._gate(item)
-        return Item(item.nodeid, gate, self._parts_of(item))
+        if item.nodeid in self._refused:
+            return Item(item.nodeid)
+        return Item(item.nodeid, self._gate(item), self._parts_of(item))
+
+    def _refuse_circles(self, items: list[pytest.Item]) -> None:
+        """Refuse a gate's test that uses a phase which waits for that very gate."""
+        graph = self._graph(items)
+        for index, item in enumerate(graph.items):
+            if item.gate and item.parts and graph.waits_for_itself(index):
+                self._refused[item.nodeid] = (
+                    f"this test judges gate {item.gate} and uses "
+                    f"{', '.join(map(str, item.parts))}, which waits for {item.gate}; "
+                    "a gate gets what was built from the fixture workspace"
+                )
 
     def _parts_of(self, item: pytest.Item) -> tuple[Part, ...]:
         names = getattr(item, "fixturenames", ())
         return tuple(self._parts[name] for name in names if name in self._parts)
+
+    def _last_failed(self) -> dict[object, bool]:
+        """What ``--lf`` goes by, as long as it is used."""
+        plugin = self._config.pluginmanager.getplugin("lfplugin")
+        in_use = plugin is not None and self._config.getoption("lf")
+        return plugin.lastfailed if in_use else {}
 
     def _mark(self, item: pytest.Item) -> None:
         """Give a test the markers that follow from its gate and its phase fixtures."""
@@ -169,9 +204,8 @@ class Items:
         self._refuse(item, gate)
 
     def _refuse(self, item: pytest.Item, gate: str) -> None:
-        plan, root = self.session.plan, self.session.project.root
-        modules = {(root / g.tests).resolve(): g.name for g in plan.gates.values()}
-        expected = modules.get(item.path.resolve(), "")
+        plan = self.session.plan
+        expected = self._modules.get(item.path.resolve(), "")
         if gate == expected:
             return
         if gate and gate not in plan.gates:
@@ -210,10 +244,24 @@ class Items:
 
     def _note_gates(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Note all tests of each gate, where all of them were collected."""
-        partial = config.getoption("lf", default=False) or any("::" in a for a in config.args)
+        partial = config.getoption("orchestrator_lane") or any("::" in a for a in config.args)
         for gate in {self._gate(item) for item in items} - {""}:
             whole = tuple(item.nodeid for item in items if self._gate(item) == gate)
             self.session.tests[gate] = () if partial else whole
+
+
+def _reused(
+    item: pytest.Item, gate: str, when: Literal["setup", "call", "teardown"]
+) -> pytest.TestReport:
+    return pytest.TestReport(
+        nodeid=item.nodeid,
+        location=item.location,
+        keywords={},
+        outcome="passed",
+        longrepr=None,
+        when=when,
+        user_properties=[(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, "PASSED, reused")],
+    )
 
 
 def _outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Outcome:

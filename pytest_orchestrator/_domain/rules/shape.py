@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from pytest_orchestrator._domain.plan import (
     Agent,
+    AgentName,
     Budget,
     Contract,
     Gate,
@@ -37,6 +38,10 @@ _MISSING = {
     "tasks": "[tasks] is missing; what is there to do? [tasks.core-spec] is one task",
 }
 _PATTERNS = {
+    get_args(AgentName)[1].pattern: (
+        "an agent's name: a lower-case letter, then lower-case letters, digits or '_', since it "
+        "is part of a fixture's name"
+    ),
     get_args(Name)[1].pattern: "a name: a letter, then letters, digits, '-' or '_'",
     get_args(UrlPath)[1].pattern: "a path that begins with '/'",
     get_args(Operation)[1].pattern: "a method and a path, e.g. 'GET /health'",
