@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from pytest_orchestrator._domain.plan import Plan
 from pytest_orchestrator._domain.state import RunState
 from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.runbook import load_runbook
 
 RUNBOOK = """
@@ -146,6 +149,65 @@ class Scripted:
 """
 
 
+# What agents can import that have to meet somebody, or to see somebody off.
+MEETING = """
+import fcntl, os, signal, sys, time
+from pathlib import Path
+
+ROOT = Path(os.environ["ROOT"])
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+def until(true, what):
+    deadline_s = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > deadline_s:
+            sys.exit(f"waited in vain: {what}")
+        time.sleep(0.02)
+
+def meet(*names):
+    (ROOT / f"{names[0]}.here").touch()
+    until(lambda: all((ROOT / f"{name}.here").exists() for name in names), names)
+
+def live(name):
+    # The kernel takes the lock back from the dead, at once.
+    life = (ROOT / f"{name}.alive").open("w")
+    fcntl.flock(life, fcntl.LOCK_EX)
+    return life
+
+def kill(worker):
+    os.kill(int((ROOT / f"{worker}.pid").read_text()), signal.SIGKILL)
+
+def be_stubborn():
+    # Writes nothing: an agent that prints dies of a broken pipe, and hides that it was left alone.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+"""
+
+# Leaves in the project's folder which process is which worker, who has started
+# which test, and whose tests are complete as far as the controller knows.
+NOTES = """
+
+from pathlib import Path
+HERE = Path(__file__).parent
+
+def pytest_sessionstart(session):
+    import os
+    told = getattr(session.config, "workerinput", None)
+    if told:
+        (HERE / f"{told['workerid']}.pid").write_text(str(os.getpid()))
+    dsession = session.config.pluginmanager.getplugin("dsession")
+    if dsession:
+        complete = dsession.worker_runtest_protocol_complete
+        def noted(node, **event):
+            complete(node=node, **event)
+            (HERE / f"{node.gateway.id}.complete").touch()
+        dsession.worker_runtest_protocol_complete = noted
+
+def pytest_runtest_setup(item):
+    told = getattr(item.config, "workerinput", {"workerid": "master"})
+    (HERE / f"{item.name}.{told['workerid']}.started").touch()
+"""
+
+
 class Project:
     """A small project below a temporary folder; its agents are scripts.
 
@@ -166,8 +228,10 @@ class Project:
         self.write("runbook.toml", RUNBOOK)
         self.write("conftest.py", CONFTEST)
         self.write("brief.md", "Write the file.\n")
+        self.write("agents/meeting.py", MEETING)
         self.write("pytest.ini", "[pytest]\ntestpaths = gates\n")
-        self.write(".gitignore", ".orchestrator/\n__pycache__/\nstarts.log\n")
+        ignored = (".orchestrator/", "__pycache__/", "starts.log", "*.here", "*.pid", "*.started")
+        self.write(".gitignore", "\n".join((*ignored, "*.complete", "*.alive")))
         self.write("gates/test_phases.py", PHASES)
         for n in (1, 2):
             self.write(f"gates/test_g{n}.py", GATE.format(n=n))
@@ -205,20 +269,27 @@ class Project:
             (self.root / f"gates/test_g{n}.py").unlink()
         self.write("gates/test_phases.py", tests)
 
-    def add_gate(self, module: str) -> None:
-        """Add G1 to a project of one phase, judged by the given tests."""
+    def add_gate(self, module: str, *, phase: int = 1) -> None:
+        """Add G1 to a project of one phase, judged by the given tests.
+
+        In a later phase than the tasks', it judges no lane by itself.
+        """
         needs = [name for name, task in self.plan.tasks.items() if task.phase == 1]
         self.append(
             "runbook.toml",
             f"""
             [gates.G1]
             title = "all have begun"
-            phase = 1
+            phase = {phase}
             tests = "gates/test_g1.py"
             needs = {json.dumps(needs)}
             """,
         )
         self.write("gates/test_g1.py", module)
+
+    def take_notes(self) -> None:
+        """Have processes leave traces that agents and tests can go by; see ``NOTES``."""
+        self.append("conftest.py", NOTES)
 
     def finish(self) -> None:
         """Put everything in the project's tree that its gates look for."""
@@ -245,6 +316,17 @@ class Project:
     def started(self) -> list[str]:
         """The tasks that were started, sorted; twice if twice."""
         return sorted(str(start["task"]) for start in self.starts())
+
+    def alive(self) -> set[str]:
+        """The names of the processes that have said ``live`` and have not ended."""
+        return {path.stem for path in self.root.glob("*.alive") if not is_free(path)}
+
+    def wait_until(self, true: Callable[[], bool], *, timeout_s: float = 60) -> None:
+        """Wait for something that other processes bring about."""
+        deadline_s = time.monotonic() + timeout_s
+        while not true():
+            assert time.monotonic() < deadline_s, f"waited for {timeout_s:g} s in vain"
+            time.sleep(0.05)
 
     @property
     def plan(self) -> Plan:

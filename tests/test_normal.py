@@ -55,7 +55,7 @@ def allows(named: dict[str, Any], schema: object, value: object) -> bool | None:
     return None if "unchecked" in [problem.rule for problem in problems] else not problems
 
 
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=4000, deadline=None)
 @given(SCHEMAS, st.fixed_dictionaries({"A": SCHEMAS, "B": SCHEMAS}), st.lists(VALUES, min_size=3))
 def test_the_normal_form_allows_the_same_values(
     schema: object, named: dict[str, Any], values: list[object]
@@ -70,7 +70,7 @@ def test_the_normal_form_allows_the_same_values(
         assert None in both or len(both) == 1
 
 
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=4000, deadline=None)
 @given(documents())
 def test_the_normal_form_of_a_normal_form_is_itself(document: dict[str, Any]) -> None:
     """Normalising twice changes nothing."""

@@ -56,9 +56,11 @@ class Ledger:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(_SCHEMA)
+            # Going over to WAL is refused at once, not waited for, if two do it together.
+            with FileLock(folder / "ledger.lock").held():
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._db.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise Infra(
                 f"the run folder {folder} cannot be used ({error}); make it writable, or give "
