@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -306,6 +309,14 @@ class Project:
         return self.pytester.runpytest_subprocess(
             "-p", "no:cacheprovider" if "--lf" not in arguments else "cacheprovider",
             *arguments, timeout=timeout_s,
+        )  # fmt: skip
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start pytest and let it run."""
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        return subprocess.Popen(
+            command, cwd=self.root, env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
     def starts(self) -> list[dict[str, object]]:

@@ -78,6 +78,8 @@ class Git:
                 check=False,
             )
         except FileNotFoundError as error:
+            if not self.tree.is_dir():
+                raise Infra(f"the folder {self.tree} is gone, start the run again") from error
             raise Infra("git is not on the PATH; install git 2.30 or newer") from error
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()

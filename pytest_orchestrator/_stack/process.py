@@ -113,6 +113,7 @@ class ProcessRuntime:
         self._ports: dict[str, int] = {}
         self._addresses: dict[str, str] = {}
         self._built: dict[str, Built | GateFailed] = {}
+        self._unhealthy: dict[str, GateFailed] = {}
         self._running: dict[str, RunningService] = {}
 
     def __enter__(self) -> Self:
@@ -188,7 +189,8 @@ class ProcessRuntime:
 
         Raises:
             GateFailed: At least one could not be built, exited early or did not become healthy;
-                has the findings of all of them. Those that are healthy keep running.
+                has the findings of all of them. Those that are healthy keep running. The same
+                again next time, without another start.
             Unverifiable: A tool is missing on this machine.
             Infra: A port was taken, also at the second try.
             Cancelled: The runtime is being closed.
@@ -294,10 +296,18 @@ class ProcessRuntime:
             running = self._running.get(name)
             if running is not None and running.alive:
                 return running
-            service = self._launch(name, self._ready(name, stop))
+            built = self._ready(name, stop)
+            if (known := self._unhealthy.get(name)) is not None:
+                # What was built has not changed, and its deadline need not pass once more.
+                raise GateFailed(known.check, known.findings)
+            service = self._launch(name, built)
             try:
                 self._await_health(service, stop, again=again)
                 self._keep(service, stop)
+            except GateFailed as failed:
+                service.end()
+                self._unhealthy[name] = failed
+                raise
             except BaseException:
                 service.end()
                 raise
