@@ -201,6 +201,8 @@ class ProcessRuntime:
             return self._start_all(names, again=False)
         except _PortTaken as taken:
             self._give_up_port(taken, before)
+            for name in names:
+                self._unhealthy.pop(name, None)
         return self._start_all(names, again=True)
 
     def stop(self, *names: str) -> dict[str, int]:
@@ -234,7 +236,10 @@ class ProcessRuntime:
     def _port(self, name: str) -> int:
         with self._lock:
             if name not in self._ports:
-                self._ports[name] = free_port()
+                # Nobody listens on the ports given out before, as long as nothing is started.
+                while (port := free_port()) in self._ports.values():
+                    pass
+                self._ports[name] = port
             return self._ports[name]
 
     def _known_to(self, service: Service) -> frozenset[str]:
