@@ -226,6 +226,22 @@ def test_service_that_is_never_healthy(project: Project, main: str, last: str) -
     assert runtime.stop("core") == {}
 
 
+def test_service_that_was_not_healthy_is_not_started_again(project: Project) -> None:
+    """The second test that asks for it gets the same findings, and no second deadline passes."""
+    folder = project.add(
+        "core", "open('starts', 'a').write('x')\nstatus = lambda: 503\n" + SERVER, start_s=1.0
+    )
+    runtime = project.runtime()
+    with pytest.raises(errors.GateFailed) as first:
+        runtime.start("core")
+
+    with pytest.raises(errors.GateFailed) as second:
+        runtime.start("core")
+
+    assert second.value.findings == first.value.findings
+    assert (folder / "starts").read_text() == "x"
+
+
 def test_service_that_takes_its_time(project: Project) -> None:
     """A service may say 503 for a while before it is healthy."""
     project.add(
