@@ -7,6 +7,7 @@ nothing but pytest. What a runbook needs is imported when there is one.
 from __future__ import annotations
 
 import os
+from argparse import SUPPRESS
 
 import pytest
 
@@ -51,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Only the gates' tests for one lane, by themselves; no verdict on the gate follows",
     )
     # Where a nested session keeps its ledger: not for people.
-    group.addoption("--run-folder", dest="orchestrator_run_folder", help="==SUPPRESS==")
+    group.addoption("--run-folder", dest="orchestrator_run_folder", help=SUPPRESS)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -126,17 +126,13 @@ def _some_parts(random: Random) -> list[Part]:
 
 @pytest.mark.parametrize("again", [True, False], ids=["again", "given-up"])
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 5])
-def test_every_session_ends_whoever_crashes(
-    workers: int, again: bool  # noqa: FBT001 - a parameter of the test
-) -> None:
+def test_every_session_ends_whoever_crashes(workers: int, *, again: bool) -> None:
     """Any tests, with up to three crashes: all get an outcome, each once, and none too early."""
     for seed in range(CASES // 10):
         random = Random(seed)  # noqa: S311 - no secret
         crashes = random.randrange(4)
         try:
-            Play(
-                any_graph(random), random, workers=workers, crashes=crashes, again=again
-            ).run()
+            Play(any_graph(random), random, workers=workers, crashes=crashes, again=again).run()
         except Exception as error:
             error.add_note(f"seed {seed}")
             raise

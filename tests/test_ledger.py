@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -63,15 +65,14 @@ sys.stdin.read()
 
 def start(script: str, folder: Path, name: str = "") -> subprocess.Popen[str]:
     """Start such a process; it waits for a line when this returns."""
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", OPEN + script, str(folder), name], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
-    return process
 
 
-def all_at_once(script: str, folder: Path) -> list[list[object]]:
+def all_at_once(script: str, folder: Path) -> list[list[Any]]:
     """What several such processes print that are let go at the same moment."""
     processes = [start(script, folder, f"p{n}") for n in range(PROCESSES)]
     for process in processes:
@@ -101,7 +102,7 @@ def test_no_event_is_lost_and_each_has_a_number_of_its_own(tmp_path: Path) -> No
     ids = all_at_once(APPEND % 50, tmp_path)
 
     entries = Ledger(tmp_path).entries()
-    assert sorted(sum(ids, [])) == [entry.id for entry in entries]
+    assert sorted(chain.from_iterable(ids)) == [entry.id for entry in entries]
     for name in (f"p{n}" for n in range(PROCESSES)):
         own = [e.event for e in entries if isinstance(e.event, TaskParked) and e.event.part == name]
         assert [str(n) for n in range(50)] == [event.task for event in own]
@@ -179,11 +180,15 @@ def test_question_is_asked_about_the_latest_state(tmp_path: Path) -> None:
     ledger, other = Ledger(tmp_path), Ledger(tmp_path)
     ledger.state()
     token = claim(other)
-    seen: list[RunState] = []
+    seen: list[tuple[int, str]] = []
 
-    ledger.claim("node", session="now", worker="gw0", still=lambda s: bool(seen.append(s)))
+    def still(state: RunState) -> bool:
+        seen.append(state.claims["node"])
+        return False
 
-    assert [(token, "gw0")] == [state.claims["node"] for state in seen]
+    ledger.claim("node", session="now", worker="gw0", still=still)
+
+    assert [(token, "gw0")] == seen
 
 
 def test_claim_that_fails_frees_the_lock(tmp_path: Path) -> None:
@@ -271,7 +276,7 @@ def test_file_that_is_no_ledger_is_told(tmp_path: Path) -> None:
     """Something else under the ledger's name is not overwritten."""
     (tmp_path / "ledger.sqlite").write_bytes(b"somebody's notes" * 100)
 
-    with pytest.raises(Infra, match="cannot be used .file is not a database"):
+    with pytest.raises(Infra, match=r"cannot be used \(file is not a database\)"):
         Ledger(tmp_path)
 
     assert (tmp_path / "ledger.sqlite").read_bytes().startswith(b"somebody's notes")

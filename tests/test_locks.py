@@ -9,6 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from pytest_orchestrator._run.locks import FileLock, is_free
 
 HOLD = """
@@ -133,11 +135,8 @@ def test_lock_is_released_when_what_it_guards_fails(tmp_path: Path) -> None:
     """An error inside does not keep others out."""
     lock = FileLock(tmp_path / "a.lock")
 
-    try:
-        with lock.held():
-            raise RuntimeError
-    except RuntimeError:
-        pass
+    with pytest.raises(ZeroDivisionError), lock.held():
+        _ = 1 // 0
 
     assert is_free(lock.path)
 

@@ -192,9 +192,7 @@ def test_markers_and_fixtures_are_listed(project: Project) -> None:
         assert name in fixtures
 
 
-def test_windows_is_told_about_wsl(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_windows_is_told_about_wsl(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """On Windows there is a sentence, not a traceback."""
     config = project.pytester.parseconfig()
     monkeypatch.setattr(os, "name", "nt")

@@ -61,7 +61,7 @@ def below(plan: Plan, node: Part | str) -> set[Part | str]:
 @some
 @given(selection=selections(), with_agents=st.booleans())
 def test_every_test_comes_after_all_it_needs(
-    selection: tuple[Plan, list[Item]], with_agents: bool  # noqa: FBT001 - drawn
+    selection: tuple[Plan, list[Item]], *, with_agents: bool
 ) -> None:
     """No selection of tests of a valid plan goes round in a circle, and none is left out."""
     plan, items = selection
@@ -123,7 +123,7 @@ def test_order_departs_from_the_given_one_only_where_it_must(
 def test_runner_of_a_part_is_the_first_test_that_asks_for_nothing_else(
     selection: tuple[Plan, list[Item]],
 ) -> None:
-    """A part with such a test has one runner; no gate's test and no test of several parts is one."""
+    """Each part with such a test has one runner, and nothing else is a runner."""
     plan, items = selection
 
     runners = item_graph(plan, items, with_agents=True).runners

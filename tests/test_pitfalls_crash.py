@@ -129,7 +129,7 @@ def test_test_that_takes_every_worker_down_stops_the_session_under_x(project: Pr
     result = project.run("-n2", "-x", "--agents=off")
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert result.parseoutcomes() == {"passed": 1, "failed": 1, "rerun": 2}
+    assert {"failed": 1, "rerun": 2}.items() <= result.parseoutcomes().items()
     record = project.state(project.root / ".orchestrator/runs/verify").gate("G1").record
     assert record is not None
     assert record.verdict() is Outcome.INFRA

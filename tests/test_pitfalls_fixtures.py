@@ -46,6 +46,20 @@ def breaks():
     yield
     raise RuntimeError("the gate could not tidy up")
 """  # fmt: skip
+GATE_BREAKS_LATER = """
+import pytest
+pytestmark = pytest.mark.gate("G1")
+
+@pytest.fixture(scope="module", autouse=True)
+def breaks(pytestconfig):
+    flag = pytestconfig.rootpath / "second.here"
+    yield flag
+    if flag.exists():
+        raise RuntimeError("the gate could not tidy up")
+
+def test_first(breaks): assert breaks.exists()
+def test_last(): pass
+"""
 FLAKY = GATE.format(n=1) + """
 def test_flaky(pytestconfig):
     first = pytestconfig.rootpath / "first.here"
@@ -124,13 +138,10 @@ def test_module_fixtures_live_as_long_as_without_workers(project: Project) -> No
 
     alone, worker = ((project.root / f"{who}.lifetimes").read_text() for who in ("one", "gw0"))
     assert alone == worker
-    assert (
-        worker.split()
-        == """
-        test_a.py up test_a1 test_a2 test_a3 test_a.py down
-        test_b.py up test_b1 test_b2 test_b3 test_b.py down
-    """.split()
-    )
+    assert worker.splitlines() == [
+        *("test_a.py up", "test_a1", "test_a2", "test_a3", "test_a.py down"),
+        *("test_b.py up", "test_b1", "test_b2", "test_b3", "test_b.py down"),
+    ]
 
 
 # Pitfall 13, for gates.
@@ -145,3 +156,19 @@ def test_gate_that_cannot_be_taken_down_has_not_passed(project: Project, mode: s
     result.assert_outcomes(passed=2, errors=3, deselected=4 if mode == "-n0" else 0)
     assert verdict(project, "G1") is Outcome.INFRA
     result.stdout.fnmatch_lines(["G2 *BLOCKED*G1 is INFRA*"])
+
+
+def test_reused_verdict_does_not_hide_how_the_gate_came_down(project: Project) -> None:
+    """What the test before left up comes down with a test that need not be run again."""
+    project.shrink("left")
+    project.add_gate(GATE_BREAKS_LATER, phase=2)
+    once = ("-n0", "-p", "no:randomly", "--agents=nop", "gates/test_g1.py")
+    project.run(*once).assert_outcomes(passed=1, failed=1)
+    project.write("second.here", "")
+
+    result = project.run(*once)
+
+    result.assert_outcomes(passed=2, errors=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["ERROR *::test_last - RuntimeError: the gate could not tidy up"])
+    assert project.verdicts()["G1"] == "INFRA"

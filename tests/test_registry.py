@@ -78,11 +78,13 @@ def test_draft_does_not_replace_what_is_there(ledger: Ledger, first: bytes) -> N
     assert before == published(ledger)
 
 
-def test_draft_published_unchanged_is_not_published_twice(ledger: Ledger) -> None:
-    """The final contract may be the very bytes of the draft; consumers need no new signal."""
+def test_draft_that_turns_out_to_be_final_is_published(ledger: Ledger) -> None:
+    """The contract may be the very bytes of its draft; from then on it is no draft."""
     publish(ledger, API, b"same", WRITER, draft=True)
+    publish(ledger, API, b"same", LEFT)
 
-    assert publish(ledger, API, b"same", LEFT) is None
+    assert [(0, digest(b"same")), (1, digest(b"same"))] == published(ledger)
+    assert references(PLAN, ledger.state())["api"].path == "docs/contracts/api.json"
 
 
 def test_contracts_are_numbered_each_by_itself(ledger: Ledger) -> None:

@@ -175,7 +175,8 @@ def _can_be_judged(plan: Plan, state: RunState, gate: str, open_gates: frozenset
 @given(plan=runbooks())
 def test_gates_before_a_gate_are_all_it_rests_on(plan: Plan) -> None:
     """Every gate that is needed by something that is needed, in the order of the plan."""
-    for node in (*plan.gates, *plan.parts):
+    nodes: list[Part | str] = [*plan.gates, *plan.parts]
+    for node in nodes:
         before = _reached(plan, node) - {node}
         assert [gate for gate in plan.gates if gate in before] == list(gates_before(plan, node))
 

@@ -291,7 +291,7 @@ def test_part_that_nobody_has_ended_is_not_over(events: list[Event]) -> None:
 
 @pytest.mark.parametrize(("status", "is_done"), [("succeeded", True), ("failed", False)])
 def test_task_is_done_if_its_last_attempt_succeeded(
-    status: Literal["succeeded", "failed"], is_done: bool  # noqa: FBT001 - a parameter of the test
+    status: Literal["succeeded", "failed"], *, is_done: bool
 ) -> None:
     """A task that is given back is not done until it succeeds again."""
     again = AttemptStarted(part=LEFT, task="left-one", attempt=2)
@@ -305,9 +305,7 @@ def test_task_is_done_if_its_last_attempt_succeeded(
 
 def test_what_was_built_is_remembered_when_its_runner_dies() -> None:
     """The commit of the last good attempt survives a failed attempt and a new claim."""
-    good = AttemptFinished(
-        part=LEFT, task="left-one", attempt=1, status="succeeded", commit="good"
-    )
+    good = AttemptFinished(part=LEFT, task="left-one", attempt=1, status="succeeded", commit="good")
     bad = AttemptFinished(part=LEFT, task="left-two", attempt=1, status="failed")
 
     phase = state_after(claimed(LEFT), good, bad, claimed(LEFT)).phase(LEFT)

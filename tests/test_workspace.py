@@ -459,7 +459,7 @@ def test_nothing_is_written_through_a_link(site: Site) -> None:
 @pytest.mark.parametrize("folder", ["left", "left/app", "left/app/deep"])
 @pytest.mark.parametrize("commits", [False, True], ids=["empty", "with-commits"])
 def test_repository_an_agent_made_gives_its_content_away(
-    site: Site, folder: str, commits: bool  # noqa: FBT001 - a parameter of the test
+    site: Site, folder: str, *, commits: bool
 ) -> None:
     """Scaffolding tools run ``git init``; it is named, its .git goes, and the files are there."""
     before = site.workspaces.prepare(RunState(), LEFT)

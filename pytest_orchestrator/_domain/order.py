@@ -59,17 +59,6 @@ class Graph:
             return f"gate {item.gate}"
         return f"lane {item.parts[0].agent}" if len(item.parts) == 1 else ""
 
-    def waits_for_itself(self, index: int) -> bool:
-        """Whether a test could never start, because what it waits for waits for it."""
-        seen: set[int] = set()
-        todo = list(self.needs[index])
-        while todo:
-            before = todo.pop()
-            if before not in seen:
-                seen.add(before)
-                todo += self.needs[before]
-        return index in seen
-
     def order(self) -> list[int]:
         """The indices in an order that respects all needs, and the given one otherwise.
 

@@ -9,11 +9,13 @@ import pytest
 
 from pytest_orchestrator._domain.order import Graph, Item, item_graph
 from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._domain.scheduler import gates_before
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator.errors import GateFailed, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from pytest_orchestrator._plugin.session import RunSession
 
@@ -40,6 +42,7 @@ class Items:
             (session.project.root / gate.tests).resolve(): gate.name
             for gate in session.plan.gates.values()
         }
+        self._gates: dict[Path, str] = {}
         self._refused: dict[str, str] = {}
         self._outcomes: dict[str, tuple[Outcome, str]] = {}
 
@@ -50,7 +53,7 @@ class Items:
         """Let ``--lf`` take all tests of a gate if one of them failed: a verdict needs them all."""
         report = yield
         last_failed = self._last_failed()
-        if collector.path.resolve() in self._modules and any(
+        if self._judged_by(collector) and any(
             str(failed).startswith(f"{collector.nodeid}::") for failed in last_failed
         ):
             items = [node for node in report.result if isinstance(node, pytest.Item)]
@@ -67,7 +70,6 @@ class Items:
         self._narrow(config, items)
         self._note_gates(config, items)
         yield
-        self._refuse_circles(items)
         items[:] = [items[index] for index in self._graph(items).order()]
         self.graph = self._graph(items)
         self.session.selected = frozenset(i.gate for i in self.graph.items if i.gate)
@@ -92,7 +94,8 @@ class Items:
         )
         reports = [_reused(item, gate, when) for when in ("setup", "call", "teardown")]
         if call.excinfo is not None:
-            reports[-1] = item.ihook.pytest_runtest_makereport(item=item, call=call)
+            broken = pytest.TestReport.from_item_and_call(item, call)
+            reports[-1] = self._explain(broken, item, call)
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -114,9 +117,13 @@ class Items:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn "could not judge" into an error, and say what each report means for its gate."""
-        report = yield
+        return self._explain((yield), item, call)
+
+    def _explain(
+        self, report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> pytest.TestReport:
         error = call.excinfo.value if call.excinfo else None
-        if isinstance(error, (RunError, GateFailed)):
+        if isinstance(error, (RunError, GateFailed, pytest.UsageError)):
             # Their messages say it all; a traceback would only show how checks work inside.
             report.longrepr = str(error)
             if isinstance(error, RunError) and report.when == "call":
@@ -158,25 +165,19 @@ class Items:
         marker = item.get_closest_marker("gate")
         return str(marker.args[0]) if marker and marker.args else ""
 
+    def _judged_by(self, node: pytest.Item | pytest.Collector) -> str:
+        """The gate of a module: what is in it belongs to its verdict, marked or not."""
+        if node.path not in self._gates:
+            self._gates[node.path] = self._modules.get(node.path.resolve(), "")
+        return self._gates[node.path]
+
     def _graph(self, items: list[pytest.Item]) -> Graph:
         described = [self._describe(item) for item in items]
         return item_graph(self.session.plan, described, with_agents=self.session.with_agents)
 
     def _describe(self, item: pytest.Item) -> Item:
-        if item.nodeid in self._refused:
-            return Item(item.nodeid)
-        return Item(item.nodeid, self._gate(item), self._parts_of(item))
-
-    def _refuse_circles(self, items: list[pytest.Item]) -> None:
-        """Refuse a gate's test that uses a phase which waits for that very gate."""
-        graph = self._graph(items)
-        for index, item in enumerate(graph.items):
-            if item.gate and item.parts and graph.waits_for_itself(index):
-                self._refused[item.nodeid] = (
-                    f"this test judges gate {item.gate} and uses "
-                    f"{', '.join(map(str, item.parts))}, which waits for {item.gate}; "
-                    "a gate gets what was built from the fixture workspace"
-                )
+        parts = () if item.nodeid in self._refused else self._parts_of(item)
+        return Item(item.nodeid, self._judged_by(item), parts)
 
     def _parts_of(self, item: pytest.Item) -> tuple[Part, ...]:
         names = getattr(item, "fixturenames", ())
@@ -191,24 +192,28 @@ class Items:
     def _mark(self, item: pytest.Item) -> None:
         """Give a test the markers that follow from its gate and its phase fixtures."""
         plan = self.session.plan
-        gate = self._gate(item)
+        gate = self._judged_by(item)
         parts = self._parts_of(item)
         for part in parts:
             item.add_marker(f"phase{part.phase}")
             item.add_marker(pytest.mark.lane(part.agent))
-        if gate in plan.gates:
+        if gate:
             item.add_marker(f"phase{plan.gates[gate].phase}")
         if (gate or parts) and not item.get_closest_marker("timeout"):
             # Agents have budgets of their own; a time limit on tests is not meant for them.
             item.add_marker(pytest.mark.timeout(0))
-        self._refuse(item, gate)
+        self._refuse(item, self._gate(item), gate)
 
-    def _refuse(self, item: pytest.Item, gate: str) -> None:
+    def _refuse(self, item: pytest.Item, gate: str, expected: str) -> None:
         plan = self.session.plan
-        expected = self._modules.get(item.path.resolve(), "")
         if gate == expected:
-            return
-        if gate and gate not in plan.gates:
+            late = [str(p) for p in self._parts_of(item) if gate in gates_before(plan, p)]
+            if late:
+                self._refused[item.nodeid] = (
+                    f"this test judges gate {gate} and uses {', '.join(late)}, which waits for "
+                    f"{gate}; a gate gets what has been built from the fixture workspace"
+                )
+        elif gate and gate not in plan.gates:
             near = difflib.get_close_matches(gate, plan.gates, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             self._refused[item.nodeid] = f"the runbook has no gate {gate!r}{hint}"
@@ -232,21 +237,21 @@ class Items:
         for item in items:
             lanes = {m.args[0] for m in item.iter_markers("lane") if m.args}
             is_phase = not self.session.with_agents and self._is_phase_alone(item)
-            wrong_gate = gates and self._gate(item) not in gates
-            wrong_lane = lane and (lane not in lanes or not self._gate(item))
+            wrong_gate = gates and self._judged_by(item) not in gates
+            wrong_lane = lane and (lane not in lanes or not self._judged_by(item))
             (dropped if is_phase or wrong_gate or wrong_lane else kept).append(item)
         if dropped:
             config.hook.pytest_deselected(items=dropped)
             items[:] = kept
 
     def _is_phase_alone(self, item: pytest.Item) -> bool:
-        return not self._gate(item) and bool(self._parts_of(item))
+        return not self._judged_by(item) and bool(self._parts_of(item))
 
     def _note_gates(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Note all tests of each gate, where all of them were collected."""
         partial = config.getoption("orchestrator_lane") or any("::" in a for a in config.args)
-        for gate in {self._gate(item) for item in items} - {""}:
-            whole = tuple(item.nodeid for item in items if self._gate(item) == gate)
+        for gate in {self._judged_by(item) for item in items} - {""}:
+            whole = tuple(item.nodeid for item in items if self._judged_by(item) == gate)
             self.session.tests[gate] = () if partial else whole
 
 

@@ -164,8 +164,10 @@ class Ledger:
         self._db.close()
 
     def _check_claim(self, node: str, token: int | None) -> None:
+        if token is None:
+            return
         holder = self.state().claims.get(node)
-        if token is not None and (holder is None or holder[0] != token):
+        if holder is None or holder[0] != token:
             raise Fenced(
                 f"{node}: the claim {token} is no longer valid, somebody else has taken over; "
                 "what came late was not recorded"

@@ -41,7 +41,8 @@ def publish(
 
     Returns:
         The new revision; ``None`` if these bytes are the latest one already, or
-        a draft comes when there is something.
+        if it is a draft and there is something. A draft that turns out to be
+        final is published like anything else.
 
     Raises:
         Fenced: ``part`` was claimed again after ``token``. No event is written.
@@ -49,7 +50,7 @@ def publish(
     digest = sha256(data).hexdigest()
     with ledger.lock(f"contract-{contract.name}").held():
         known = ledger.state().contracts.get(contract.name)
-        if known is not None and (known.sha256 == digest or draft):
+        if known is not None and (draft or (known.sha256 == digest and known.revision)):
             return None
         _store(ledger.folder / "contracts" / digest, data)
         revision = 0 if draft else (known.revision if known else 0) + 1

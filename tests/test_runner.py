@@ -1,0 +1,580 @@
+"""Carrying out one part: task by task, attempt by attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from pytest_orchestrator._domain.agent import AgentResult, Assignment, Usage
+from pytest_orchestrator._domain.event import (
+    AttemptFinished,
+    AttemptStarted,
+    ContractPublished,
+    Event,
+    PhaseFinished,
+    TaskParked,
+)
+from pytest_orchestrator._domain.plan import Contract, Part, Plan, Task
+from pytest_orchestrator._domain.state import PhaseState
+from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
+from pytest_orchestrator._run.ledger import Fenced, Ledger
+from pytest_orchestrator._run.runner import PhaseRunner
+from pytest_orchestrator._run.watch import Claim, Watch
+from pytest_orchestrator._run.workspace import Workspaces
+from tests.histories import judged, small_document
+from tests.strategies import Document, plan_of
+
+E = TypeVar("E", bound=Event)
+WRITER, LEFT, RIGHT = Part("writer", 0), Part("left", 2), Part("right", 2)
+NO = AgentResult("failed", "I could not")
+Work = Callable[[Assignment], AgentResult | None]
+
+
+def writes(*paths: str, content: str = "written") -> Work:
+    """An agent that writes these files and is done."""
+
+    def work(assignment: Assignment) -> None:
+        for path in paths:
+            file = assignment.workspace / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
+
+    return work
+
+
+def fails(_: Assignment) -> AgentResult:
+    """An agent that gives up."""
+    return NO
+
+
+@dataclass
+class Agents:
+    """A back-end whose agents do, attempt by attempt, what is listed for their task."""
+
+    work: dict[str, list[Work]] = field(default_factory=dict)
+    asked: list[Assignment] = field(default_factory=list)
+    name: str = "listed"
+
+    def carry_out(self, assignment: Assignment) -> AgentResult:
+        """Do the next thing on the task's list; the last one again and again."""
+        self.asked.append(assignment)
+        listed = self.work.get(assignment.task.name, [writes(f"{assignment.agent.name}/file")])
+        work = listed.pop(0) if len(listed) > 1 else listed[0]
+        return work(assignment) or AgentResult("succeeded", usage=Usage(cost_usd=0.5))
+
+    def fingerprint(self) -> str:
+        """Nobody asks."""
+        raise NotImplementedError
+
+
+@dataclass
+class Judged:
+    """A judge who says what is listed, and then that all is well."""
+
+    on_lane: list[str] = field(default_factory=list)
+    on_task: list[str] = field(default_factory=list)
+    refuses: bytes = b"invalid"
+
+    def own_checks(self, task: Task, tree: Path) -> Verdict:
+        """The next word on a task."""
+        assert tree.is_dir()
+        return _verdict(task.name, self.on_task)
+
+    def gates(self, part: Part, tree: Path) -> Verdict:
+        """The next word on a lane."""
+        assert tree.is_dir()
+        return _verdict(str(part), self.on_lane)
+
+    def contract(self, contract: Contract, data: bytes) -> Verdict:
+        """Whether it is the document that is not valid."""
+        return _verdict(contract.path, ["is not valid"] if data == self.refuses else [])
+
+
+def _verdict(check: str, words: list[str]) -> Verdict:
+    word = words.pop(0) if words else ""
+    return Verdict(check, (Finding(check, word),) if word else ())
+
+
+class NoWatch(Watch):
+    """Nobody watches; only what time is allowed is noted."""
+
+    def __init__(self) -> None:
+        self.allowed: list[float | None] = []
+
+    def allow(self, seconds: float | None) -> None:
+        """Note it."""
+        self.allowed.append(seconds)
+
+
+class Bench:
+    """A run of the small plan, some of its events, and one part to carry out.
+
+    Attributes:
+        ledger: The run's ledger.
+        agents: Who does the work.
+        judge: Who judges it.
+    """
+
+    def __init__(self, folder: Path, document: Document | None = None) -> None:
+        self.plan: Plan = plan_of(document or small_document())
+        self.ledger = Ledger(folder / "run")
+        (folder / "project").mkdir(exist_ok=True)
+        self.workspaces = Workspaces(self.plan, folder / "run", folder / "project")
+        self.agents = Agents()
+        self.judge = Judged()
+        self.watch = NoWatch()
+        self.events(*judged("G1", Outcome.PASSED))
+
+    def events(self, *events: Event) -> None:
+        """Have this happened before."""
+        for event in events:
+            self.ledger.append(event)
+
+    def runner(self, part: Part, session: str = "now") -> PhaseRunner:
+        """A runner that has claimed a part."""
+        claimed = self.ledger.claim(str(part), session=session, worker="gw0", still=lambda _: True)
+        assert claimed is not None
+        claimed[0].release()
+        claim = Claim(str(part), session, claimed[1])
+        return PhaseRunner(
+            self.plan, self.ledger, self.workspaces, self.agents, self.judge, claim, self.watch,
+            part,
+        )  # fmt: skip
+
+    def run(self, part: Part, session: str = "now") -> PhaseState:
+        """Carry out a part and return where it stands."""
+        self.runner(part, session).run()
+        return self.ledger.state().phase(part)
+
+    def told(self, kind: type[E]) -> list[E]:
+        """All events of a kind."""
+        events = (entry.event for entry in self.ledger.entries())
+        return [event for event in events if isinstance(event, kind)]
+
+    def attempts(self) -> list[tuple[str, int, str]]:
+        """Task, number and status of every attempt that ended."""
+        return [(e.task, e.attempt, e.status) for e in self.told(AttemptFinished)]
+
+    def published(self) -> list[tuple[str, int]]:
+        """Name and revision of everything that was published."""
+        return [(event.name, event.revision) for event in self.told(ContractPublished)]
+
+    def files(self, commit: str) -> list[str]:
+        """The files of a commit."""
+        tree = self.workspaces.lay_out(commit, "seen")
+        return sorted(str(f.relative_to(tree)) for f in tree.rglob("*") if f.is_file())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A run in which the first gate has passed."""
+    return Bench(tmp_path)
+
+
+# ---------------------------------------------------------------- what an agent is told
+
+
+def test_part_is_done_task_by_task(bench: Bench) -> None:
+    """In the order of the runbook, each with what it takes, and what was built is handed over."""
+    bench.agents.work = {
+        "left-two": [writes("left/two")],
+        "left-spec": [writes("docs/contracts/api.json")],
+    }
+
+    phase = bench.run(LEFT)
+
+    assert "succeeded" == phase.status
+    assert ["docs/contracts/api.json", "left/two"] == bench.files(phase.commit)
+    assert [("left-two", 1, "succeeded"), ("left-spec", 1, "succeeded")] == bench.attempts()
+    first = bench.agents.asked[0]
+    assert ("left-two", 1, "", "any") == (
+        first.task.name, first.attempt, first.error_context, first.stack
+    )  # fmt: skip
+    assert ("What brief.md asks for.", ("git",)) == (first.brief, first.tools)
+    assert bench.workspaces.lane("left") == first.workspace
+    assert bench.plan.budget_of("left") == first.budget
+    assert bench.ledger.state().cost_usd == 1.0
+
+
+def test_agent_without_a_service_has_no_stack(bench: Bench) -> None:
+    """There is nothing to build or to start for it."""
+    bench.agents.work = {"write-notes": [writes("docs/contracts/notes.md")]}
+    bench.run(WRITER)
+
+    assert ("", ()) == (bench.agents.asked[0].stack, bench.agents.asked[0].tools)
+
+
+def test_agent_is_told_what_is_published(bench: Bench) -> None:
+    """Each contract with its latest revision."""
+    published = ContractPublished(name="api", revision=3, sha256="digest", part="left_phase2")
+    bench.events(published)
+
+    bench.run(RIGHT)
+
+    (contract,) = bench.agents.asked[0].contracts.values()
+    assert ("api", 3, "docs/contracts/api.json") == (
+        contract.name, contract.revision, contract.path
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- again
+
+
+def test_failed_attempt_is_followed_by_one_that_knows_why(bench: Bench) -> None:
+    """What the agent itself said is the context of the next attempt."""
+    bench.agents.work["left-two"] = [fails, writes("left/two")]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    phase = bench.run(LEFT)
+
+    assert "succeeded" == phase.status
+    assert ["", "left: I could not [agent]", ""] == [a.error_context for a in bench.agents.asked]
+    assert [1, 2, 1] == [assignment.attempt for assignment in bench.agents.asked]
+
+
+def test_attempts_are_bounded(bench: Bench) -> None:
+    """After ``max_attempts`` the part has failed, with the last findings, and nothing goes on."""
+    bench.agents.work["left-two"] = [fails]
+
+    phase = bench.run(LEFT)
+
+    assert ("failed", "left: I could not [agent]", "") == (
+        phase.status, phase.reason, phase.commit
+    )  # fmt: skip
+    assert [("left-two", 1, "failed"), ("left-two", 2, "failed")] == bench.attempts()
+    assert not bench.published()
+
+
+def test_broken_back_end_is_a_failed_attempt(bench: Bench) -> None:
+    """An exception in it does not end the run, and is told."""
+
+    def breaks(_: Assignment) -> None:
+        raise OSError("no network")
+
+    bench.agents.work["left-two"] = [breaks, writes("left/two")]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    assert bench.run(LEFT).status == "succeeded"
+    told = "left: the back-end listed broke: OSError: no network [agent]"
+    assert told == bench.agents.asked[1].error_context
+
+
+def test_what_is_outside_of_an_agents_paths_fails_the_attempt(bench: Bench) -> None:
+    """The next attempt starts without it, knows of it, and still has its own files."""
+    bench.agents.work["left-two"] = [writes("left/two", "right/mine"), lambda _: None]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    phase = bench.run(LEFT)
+
+    told = bench.agents.asked[1].error_context.splitlines()
+    assert "right/mine: left changed a file outside its own paths [ownership]" == told[0]
+    assert ["docs/contracts/api.json", "left/two"] == bench.files(phase.commit)
+
+
+def test_own_checks_of_a_task_send_it_back(bench: Bench) -> None:
+    """A build that fails is a failed attempt, though the agent thinks it is done."""
+    bench.judge.on_task = ["does not build"]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    assert bench.run(LEFT).status == "succeeded"
+    assert "left-two: does not build" == bench.agents.asked[1].error_context
+
+
+def test_gates_give_the_last_task_back(bench: Bench) -> None:
+    """What the gates find on the lane is the context of one more attempt at what was done last."""
+    bench.judge.on_lane = ["the page is empty"]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    phase = bench.run(LEFT)
+
+    assert "succeeded" == phase.status
+    last = bench.agents.asked[-1]
+    assert ("left-spec", 2, "left_phase2: the page is empty") == (
+        last.task.name, last.attempt, last.error_context
+    )  # fmt: skip
+
+
+def test_gates_that_never_agree_fail_the_part(bench: Bench) -> None:
+    """As often as there are attempts; then nothing is published or handed over."""
+    bench.judge.on_lane = ["no", "still no", "never"]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    phase = bench.run(LEFT)
+
+    assert ("failed", "left_phase2: still no", "") == (phase.status, phase.reason, phase.commit)
+    assert ["left-two", "left-spec", "left-spec"] == [a.task.name for a in bench.agents.asked]
+    assert not bench.published()
+
+
+def test_attempt_after_the_gates_spoke_may_fail_too(bench: Bench) -> None:
+    """Then that is why the part failed."""
+    bench.judge.on_lane = ["no"]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json"), fails]
+
+    phase = bench.run(LEFT)
+
+    assert ("failed", "left: I could not [agent]") == (phase.status, phase.reason)
+
+
+def test_attempt_is_given_its_time_and_no_more(bench: Bench) -> None:
+    """Only the agent's turn counts, not what is checked afterwards."""
+    bench.agents.work["left-two"] = [fails]
+
+    bench.run(LEFT)
+
+    assert [60.0, None, 60.0, None] == bench.watch.allowed
+
+
+def test_attempt_that_took_too_long_is_recorded(bench: Bench) -> None:
+    """Whoever ends it leaves a failed attempt with a sentence; afterwards there is nothing to say.
+
+    The watch ends the whole process right after that, so here the agent goes on.
+    """
+    runner = bench.runner(LEFT)
+    bench.agents.work["left-two"] = [lambda _: runner.out_of_time()]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    runner.run()
+    runner.out_of_time()
+
+    late, *others = bench.told(AttemptFinished)
+    assert ("left-two", 1, "failed") == (late.task, late.attempt, late.status)
+    assert late.reason.startswith("attempt 1 of left-two took longer than max_wall_s = 60 s")
+    assert ["succeeded", "succeeded"] == [event.status for event in others]
+
+
+# ---------------------------------------------------------------- parked
+
+
+def test_task_that_has_to_wait_is_parked_while_others_go_on(tmp_path: Path) -> None:
+    """What can be done is done and handed over; the part says what it waits for."""
+    document = small_document()
+    document["tasks"]["left-more"] = {
+        "agent": "left", "phase": 2, "brief": "brief.md", "needs": []
+    }  # fmt: skip
+    bench = Bench(tmp_path, document)
+    bench.events(*judged("G1", Outcome.FAILED))
+    bench.agents.work["left-more"] = [writes("left/more")]
+
+    phase = bench.run(LEFT)
+
+    assert ["left-more"] == [assignment.task.name for assignment in bench.agents.asked]
+    assert ("parked", ["left/more"]) == (phase.status, bench.files(phase.commit))
+    assert phase.reason == (
+        "left-two waits: gate G1 is FAILED: G1 says so; left-spec waits: task left-two is not done"
+    )
+    assert {e.task: e.reason for e in bench.told(TaskParked)} == {
+        "left-two": "gate G1 is FAILED: G1 says so",
+        "left-spec": "task left-two is not done",
+    }
+
+
+def test_parked_part_goes_on_where_it_was(tmp_path: Path) -> None:
+    """The next session does only what was parked, on top of what was done."""
+    document = small_document()
+    document["tasks"]["left-more"] = {
+        "agent": "left", "phase": 2, "brief": "brief.md", "needs": []
+    }  # fmt: skip
+    bench = Bench(tmp_path, document)
+    bench.events(*judged("G1", Outcome.FAILED))
+    bench.agents.work = {
+        "left-more": [writes("left/more")],
+        "left-two": [writes("left/two")],
+        "left-spec": [writes("docs/contracts/api.json")],
+    }
+    bench.run(LEFT)
+    bench.workspaces.prepare(bench.ledger.state(), Part("left", 3))
+    bench.events(*judged("G1", Outcome.PASSED))
+
+    phase = bench.run(LEFT, "later")
+
+    assert ["left-more", "left-two", "left-spec"] == [a.task.name for a in bench.agents.asked]
+    assert "succeeded" == phase.status
+    assert ["docs/contracts/api.json", "left/more", "left/two"] == bench.files(phase.commit)
+
+
+def test_task_may_need_a_contract_of_its_own_part(tmp_path: Path) -> None:
+    """It is in the workspace, so it is not waited for, though it is published only at the end."""
+    document = small_document()
+    document["tasks"]["left-more"] = {
+        "agent": "left", "phase": 2, "brief": "brief.md", "needs": ["api"]
+    }  # fmt: skip
+    del document["contracts"]["api"]["draft"]
+    bench = Bench(tmp_path, document)
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    assert bench.run(LEFT).status == "succeeded"
+    assert [("api", 1)] == bench.published()
+
+
+# ---------------------------------------------------------------- contracts
+
+
+def test_contract_is_published_when_the_part_has_succeeded(bench: Bench) -> None:
+    """Not before the gates agree: nobody builds on what may still change."""
+    seen: list[list[tuple[str, int]]] = []
+    bench.judge.on_lane = ["no"]
+
+    def spec(assignment: Assignment) -> None:
+        seen.append(bench.published())
+        writes("docs/contracts/api.json")(assignment)
+
+    bench.agents.work["left-spec"] = [spec]
+
+    bench.run(LEFT)
+
+    assert [[], []] == seen
+    assert [("api", 1)] == bench.published()
+    assert isinstance(bench.ledger.entries()[-1].event, PhaseFinished)
+
+
+def test_contract_that_was_not_written_fails_the_attempt(bench: Bench) -> None:
+    """The agent is told which file is missing."""
+    bench.agents.work["left-spec"] = [writes("left/x"), writes("docs/contracts/api.json")]
+
+    assert bench.run(LEFT).status == "succeeded"
+    told = "docs/contracts/api.json: contract api was not written [contract]"
+    assert told == bench.agents.asked[-1].error_context
+
+
+def test_contract_that_is_not_valid_fails_the_attempt(bench: Bench) -> None:
+    """Only what was judged is published."""
+    bench.agents.work["left-spec"] = [
+        writes("docs/contracts/api.json", content="invalid"),
+        writes("docs/contracts/api.json"),
+    ]
+
+    assert bench.run(LEFT).status == "succeeded"
+    assert "docs/contracts/api.json: is not valid" == bench.agents.asked[-1].error_context
+
+
+def test_contract_that_a_later_task_breaks_fails_that_task(tmp_path: Path) -> None:
+    """What is published in the end is what was judged last."""
+    document = small_document()
+    document["tasks"]["left-more"] = {
+        "agent": "left", "phase": 2, "brief": "brief.md", "needs": ["left-spec"]
+    }  # fmt: skip
+    bench = Bench(tmp_path, document)
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+    bench.agents.work["left-more"] = [writes("docs/contracts/api.json", content="invalid")]
+
+    assert bench.run(LEFT).status == "failed"
+    assert not bench.published()
+
+
+@pytest.mark.parametrize("owns", ["docs/contracts/api.draft.json", "docs/contracts/"])
+def test_draft_is_published_as_revision_zero(tmp_path: Path, owns: str) -> None:
+    """By whoever owns its file, or the folder it is in, once that part is done."""
+    document = small_document()
+    document["agents"]["writer"]["owns"] = [owns]
+    document["contracts"]["api"]["publisher"] = "writer"
+    document["tasks"]["left-spec"]["publishes"] = []
+    document["tasks"]["later"] = {
+        "agent": "writer", "phase": 2, "brief": "brief.md", "publishes": ["api"]
+    }  # fmt: skip
+    bench = Bench(tmp_path, document)
+    bench.agents.work["write-notes"] = [
+        writes("docs/contracts/notes.md", "docs/contracts/api.draft.json")
+    ]
+
+    assert bench.run(WRITER).status == "succeeded"
+
+    assert [("notes", 1), ("api", 0)] == bench.published()
+
+
+# ---------------------------------------------------------------- who comes late, who died
+
+
+def test_runner_that_lost_its_claim_writes_nothing(bench: Bench) -> None:
+    """Somebody else has taken over while its agent worked."""
+    late = bench.runner(LEFT)
+
+    def overtaken(assignment: Assignment) -> None:
+        bench.runner(LEFT)
+        writes("left/two")(assignment)
+
+    bench.agents.work["left-two"] = [overtaken]
+
+    with pytest.raises(Fenced):
+        late.run()
+
+    assert not bench.told(AttemptFinished)
+    assert not bench.told(PhaseFinished)
+
+
+def test_next_runner_goes_on_after_one_that_died(bench: Bench) -> None:
+    """What was done is not done again, is not lost, and the interrupted task has its files."""
+    bench.agents.work["left-two"] = [writes("left/two")]
+
+    class DiedError(BaseException):
+        """The process is no more."""
+
+    def dies(assignment: Assignment) -> None:
+        writes("left/half", "right/mine")(assignment)
+        raise DiedError
+
+    bench.agents.work["left-spec"] = [dies, writes("docs/contracts/api.json")]
+    with pytest.raises(DiedError):
+        bench.run(LEFT)
+
+    phase = bench.run(LEFT)
+
+    assert ["left-two", "left-spec", "left-spec"] == [a.task.name for a in bench.agents.asked]
+    last = bench.agents.asked[-1]
+    assert "the process that carried it out for gw0 ended before it was done" == last.error_context
+    assert ("succeeded", 1, 2) == (phase.status, phase.died, last.attempt)
+    assert ["docs/contracts/api.json", "left/half", "left/two"] == bench.files(phase.commit)
+
+
+def test_part_whose_tasks_were_all_done_is_handed_over_whole(bench: Bench) -> None:
+    """A runner that dies while the gates judge leaves nothing to do but that, and nothing out."""
+    bench.agents.work["left-two"] = [writes("left/two")]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    class DiedError(BaseException):
+        """The process is no more."""
+
+    class Deadly(Judged):
+        """Whoever asks it is no more."""
+
+        def gates(self, part: Part, tree: Path) -> Verdict:
+            """Do not answer."""
+            raise DiedError(part, tree)
+
+    bench.judge = Deadly()
+    with pytest.raises(DiedError):
+        bench.run(LEFT)
+    bench.judge = Judged()
+
+    phase = bench.run(LEFT)
+
+    assert ["left-two", "left-spec"] == [a.task.name for a in bench.agents.asked]
+    assert ["docs/contracts/api.json", "left/two"] == bench.files(phase.commit)
+    assert [("api", 1)] == bench.published()
+
+
+def test_failed_part_knows_why_in_the_next_session(bench: Bench) -> None:
+    """The first attempt of the next session is told what the last one of this was."""
+    bench.agents.work["left-two"] = [fails]
+    bench.run(LEFT)
+    bench.agents.work["left-two"] = [writes("left/two")]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    assert bench.run(LEFT, "later").status == "succeeded"
+    third = bench.agents.asked[2]
+    assert (3, "left: I could not [agent]") == (third.attempt, third.error_context)
+
+
+def test_every_attempt_that_ended_had_begun(bench: Bench) -> None:
+    """The ledger has a start and an end of each, in turn."""
+    bench.agents.work["left-two"] = [fails, writes("left/two")]
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+
+    bench.run(LEFT)
+
+    started = [(event.task, event.attempt) for event in bench.told(AttemptStarted)]
+    assert started == [(task, attempt) for task, attempt, _ in bench.attempts()]
