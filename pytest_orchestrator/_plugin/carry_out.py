@@ -22,7 +22,7 @@ from pytest_orchestrator._run.workspace import Workspaces
 from pytest_orchestrator.errors import GateFailed, Infra, Unverifiable
 
 if TYPE_CHECKING:
-    from pytest_orchestrator._domain.plan import Contract, Plan, Task
+    from pytest_orchestrator._domain.plan import Contract, Gate, Plan, Task
     from pytest_orchestrator._stack.process import ProcessRuntime
 
 
@@ -126,7 +126,8 @@ class LaneJudge:
 
     def gates(self, part: Part, tree: Path) -> Verdict:
         """Have the gates up to this phase judge the lane alone."""
-        gates = [self.plan.gates[name] for name in self.plan.gates_of_lane(part)]
+        known = [self.plan.gates[name] for name in self.plan.gates_of_lane(part)]
+        gates = [gate for gate in known if self._knows_lanes(gate)]
         if not gates:
             return Verdict(str(part))
         state = judge(
@@ -145,6 +146,10 @@ class LaneJudge:
             if outcome is Outcome.FAILED
         ]
         return Verdict(str(part), tuple(findings))
+
+    def _knows_lanes(self, gate: Gate) -> bool:
+        """Whether a gate's module can have a test of one lane; collecting it for nothing is dear."""
+        return "lane" in (self.project.root / gate.tests).read_text()
 
     def contract(self, contract: Contract, data: bytes) -> Verdict:
         """Whether a document may be published."""
