@@ -20,5 +20,7 @@ def project(
     installed = tmp_path_factory.mktemp("installed")
     inherited = os.environ.get("PYTHONPATH")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(installed), inherited))))
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    # What this very session was given, or is, must not be taken for the project's session.
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
     return Project(pytester, installed)

@@ -126,9 +126,26 @@ def histories(plan: Plan) -> st.SearchStrategy[list[Entry]]:
     return st.lists(_events(plan), max_size=30).flatmap(_with_ids)
 
 
-def states(plan: Plan) -> st.SearchStrategy[RunState]:
-    """What such histories add up to."""
-    return histories(plan).map(fold)
+@st.composite
+def situations(draw: st.DrawFn, plan: Plan) -> RunState:
+    """Any state of every part, task, contract and gate, each as likely as the others."""
+    events: list[Event] = []
+    for task in plan.tasks.values():
+        events += draw(st.sampled_from([(), done(task.name, str(task.part))]))
+    for part in plan.parts:
+        session = draw(st.sampled_from(SESSIONS))
+        events += [claimed(str(part), session)] if draw(st.booleans()) else []
+        status = draw(st.sampled_from(["", "succeeded", "failed", "parked"]))
+        events += [finished(str(part), status, session)] if status else []
+    for name, contract in plan.contracts.items():
+        event = ContractPublished(name=name, revision=1, sha256="d", part=contract.publisher)
+        events += [event] if draw(st.booleans()) else []
+    for gate in plan.gates:
+        outcome = draw(st.sampled_from([None, *Outcome]))
+        events += judged(gate, outcome) if outcome else ()
+        blocked = GateBlocked(gate=gate, session=draw(st.sampled_from(SESSIONS)), reason="wait")
+        events += draw(st.sampled_from([(), (), (blocked,)]))
+    return state_after(*events)
 
 
 def _with_ids(events: list[Event]) -> st.SearchStrategy[list[Entry]]:

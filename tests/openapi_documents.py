@@ -105,6 +105,7 @@ LEAVES = st.one_of(
 
 
 def _larger(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Schemas with other schemas in them."""
     return st.fixed_dictionaries(
         {},
         optional={

@@ -186,7 +186,7 @@ def be_stubborn():
 """
 
 # Leaves in the project's folder which process is which worker, who has started
-# which test, and whose tests are complete as far as the controller knows.
+# which test, and whose collection and tests the controller knows to be complete.
 NOTES = """
 
 from pathlib import Path
@@ -204,6 +204,9 @@ def pytest_sessionstart(session):
             complete(node=node, **event)
             (HERE / f"{node.gateway.id}.complete").touch()
         dsession.worker_runtest_protocol_complete = noted
+
+def pytest_xdist_node_collection_finished(node):
+    (HERE / f"{node.gateway.id}.collected").touch()
 
 def pytest_runtest_setup(item):
     told = getattr(item.config, "workerinput", {"workerid": "master"})
@@ -234,7 +237,7 @@ class Project:
         self.write("agents/meeting.py", MEETING)
         self.write("pytest.ini", "[pytest]\ntestpaths = gates\n")
         ignored = (".orchestrator/", "__pycache__/", "starts.log", "*.here", "*.pid", "*.started")
-        self.write(".gitignore", "\n".join((*ignored, "*.complete", "*.alive")))
+        self.write(".gitignore", "\n".join((*ignored, "*.collected", "*.complete", "*.alive")))
         self.write("gates/test_phases.py", PHASES)
         for n in (1, 2):
             self.write(f"gates/test_g{n}.py", GATE.format(n=n))

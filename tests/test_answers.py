@@ -179,6 +179,7 @@ def test_a_panic_of_a_vendor_is_a_finding() -> None:
     panic = type("PanicException", (BaseException,), {})
 
     def problems(broken: BaseException) -> Iterator[Problem]:
+        """Find one problem, then break."""
         yield Problem("/a", "is wrong", "type")
         raise broken
 

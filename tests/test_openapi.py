@@ -69,6 +69,26 @@ def test_a_planted_defect_is_found_at_its_place(
     assert (f"c#{where}", rule) in [(f.where, f.rule) for f in verdict.findings]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("parameter", [f"{ASK}/parameters/0", "/components/parameters/Id"])
+def test_the_cause_is_told_and_not_that_a_reference_would_have_done(
+    version: str, parameter: str
+) -> None:
+    """Where a reference is allowed, too, the finding speaks of what was written."""
+    document = planted(a_contract(version), f"{parameter}/name", GONE)
+
+    finding = check_openapi(document, "c").findings[0]
+
+    assert (f"c#{parameter}", "'name' is a required property") == (finding.where, finding.what)
+
+
+def test_extensions_are_nobody_s_business() -> None:
+    """What stands below ``x-…`` has no meaning here, so it refers to nothing."""
+    document = planted(a_contract(), f"{BODY}/x-origin", {"$ref": "http://example.invalid/"})
+
+    assert check_openapi(document, "c").passed
+
+
 @pytest.mark.parametrize(
     "document",
     [

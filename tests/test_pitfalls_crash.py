@@ -96,8 +96,12 @@ def test_every_test_is_told_of_when_no_worker_is_left(small: Project, mode: str)
 def test_session_in_which_no_test_could_be_handed_out_is_red(small: Project) -> None:
     """A worker that dies while it collects, and may not be replaced, leaves nothing green."""
     small.append("gates/test_phases.py", """
-        import os
-        if os.environ["PYTEST_XDIST_WORKER"] == "gw1": os._exit(1)
+        import os, pathlib, time
+        if os.environ["PYTEST_XDIST_WORKER"] == "gw1":
+            deadline_s = time.monotonic() + 60
+            while not pathlib.Path("gw0.collected").exists() and time.monotonic() < deadline_s:
+                time.sleep(0.02)
+            os._exit(1)
     """)  # fmt: skip
 
     result = small.run("-n2", "--max-worker-restart=0")

@@ -43,14 +43,17 @@ def trap() -> Iterator[tuple[str, list[str]]]:
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
+        """Notes what it is asked for."""
+
         def do_GET(self) -> None:
+            """Answer with an empty schema."""
             asked.append(self.path)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
-            pass
+            """Keep quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -40,9 +40,9 @@ from tests.histories import (
     finished,
     happened,
     judged,
+    situations,
     small_plan,
     state_after,
-    states,
 )
 from tests.strategies import calm, runbooks
 
@@ -82,9 +82,9 @@ class Asked:
 
 @st.composite
 def questions(draw: st.DrawFn) -> list[Asked]:
-    """Any plan, in any state, asked about each of its parts by sessions that judge any gates."""
+    """Any plan, in any situation, asked about each of its parts by sessions that judge any gates."""
     plan = draw(runbooks())
-    state = draw(states(plan))
+    state = draw(situations(plan))
     open_gates = frozenset(gate for gate in plan.gates if draw(st.booleans()))
     return [Asked(plan, state, p, s, open_gates) for p in plan.parts for s in SESSIONS]
 

@@ -568,6 +568,18 @@ def test_part_that_goes_on_later_has_what_its_done_tasks_built(site: Site, part:
         assert [own] == listed(site.lane(part.agent)) == sorted(site.files(begins))
 
 
+def test_git_that_was_killed_is_no_obstacle(site: Site) -> None:
+    """A lock file it has left on an index does not stop the run, nor the next one."""
+    indexes = site.workspaces.folder / "indexes"
+    for name in ("base", "merge", "lane-left", "tree-seen"):
+        put(indexes / f"{name}.lock", "")
+
+    left = site.attempt(LEFT, "left/a.txt")
+    merged = site.workspaces.merge(finished_with({LEFT: left}), [LEFT])
+
+    assert {"left/a.txt": "written"} == site.files(merged)
+
+
 # ---------------------------------------------------------------- who sees what
 
 

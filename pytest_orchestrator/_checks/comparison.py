@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._checks.outline import Operation, Outline
 
 # OpenAPI: header parameters of these names are ignored.
-_NO_PARAMETER = {("header", "accept"), ("header", "authorization"), ("header", "content-type")}
+NO_PARAMETER = {("header", "accept"), ("header", "authorization"), ("header", "content-type")}
 
 
 class Comparison:
@@ -47,21 +47,21 @@ class Comparison:
         served = self._served.parameters(there)
         for key, node in published.items():
             title = f"{operation}, {key[0]} parameter {key[1]}"
-            if key in _NO_PARAMETER:
+            if key in NO_PARAMETER:
                 continue
             if key not in served:
                 yield self._finding(node, "parameter", f"{title}: is not served")
             else:
                 yield from self._parameter(title, node, served[key])
         for key, node in served.items():
-            if _is_required(node) and key not in published and key not in _NO_PARAMETER:
+            if is_required(node) and key not in published and key not in NO_PARAMETER:
                 what = f"{operation}: {key[0]} parameter {key[1]} is required, but not published"
                 yield self._finding(operation.node, "parameter", what)
 
     def _parameter(self, title: str, mine: Node, theirs: Node) -> Iterator[Finding]:
         for keyword, one, other in (
-            ("required", _is_required(mine), _is_required(theirs)),
-            ("style and explode", _style(mine), _style(theirs)),
+            ("required", is_required(mine), is_required(theirs)),
+            ("style and explode", style(mine), style(theirs)),
         ):
             if one != other:
                 what = f"{title}: {keyword} is published as {shown(one)}, served as {shown(other)}"
@@ -75,8 +75,8 @@ class Comparison:
         title = f"{operation}, request body"
         if mine.value is not None and theirs.value is None:
             yield self._finding(mine, "request-body", f"{title}: is not served")
-        elif _is_required(mine) != _is_required(theirs):
-            one, other = shown(_is_required(mine)), shown(_is_required(theirs))
+        elif is_required(mine) != is_required(theirs):
+            one, other = shown(is_required(mine)), shown(is_required(theirs))
             what = f"{title}: required is published as {one}, served as {other}"
             yield self._finding(mine if mine.value else operation.node, "request-body", what)
         if mine.value is not None and theirs.value is not None:
@@ -113,11 +113,13 @@ def _listed(there: dict[str, Node]) -> str:
     return ", ".join(there) or "none"
 
 
-def _is_required(node: Node) -> bool:
+def is_required(node: Node) -> bool:
+    """Whether a parameter, a header or a body must be there."""
     return node.child("required").value is True
 
 
-def _style(parameter: Node) -> tuple[object, object]:
+def style(parameter: Node) -> tuple[object, object]:
+    """The style and explode of a parameter or a header, said or by default."""
     default = "form" if parameter.child("in").value in ("query", "cookie") else "simple"
     style = parameter.child("style").value or default
     explode = parameter.child("explode").value

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.answers import parse_json
 from pytest_orchestrator._checks.documents import read_document
+from pytest_orchestrator._checks.models import check_drift
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -52,15 +53,15 @@ class PublishedContract:
         return document
 
     def schema(self) -> object:
-        """The JSON Schema that goes with shared models, from the file next to them.
+        """The JSON Schema of shared models, which is generated from the page next to it.
 
         Raises:
-            GateFailed: It is not there, or is not JSON.
+            GateFailed: The page is wrong, or the schema is not what the page makes.
         """
         path = str(Path(self.path).with_suffix(SCHEMA_SUFFIX))
-        schema, verdict = parse_json(_read(self.tree, path, self.name), path)
-        verdict.raise_for_findings()
-        return schema
+        data = _read(self.tree, path, self.name)
+        check_drift(self.read(), data, self.path, path).raise_for_findings()
+        return json.loads(data)
 
 
 class Contracts(Mapping[str, PublishedContract]):

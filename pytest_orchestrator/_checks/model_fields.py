@@ -66,7 +66,7 @@ class _Fields:
 
     def of_block(self, block: Block) -> Schema:
         """The schema of a block; raises ``BadJson``."""
-        example = 'write the fields, e.g. {"page": "number"}'
+        example = 'write the fields between braces, e.g. {"page": "number"}'
         if block.text is None:
             return {}
         if not block.text.strip():

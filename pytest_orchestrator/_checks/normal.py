@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from pytest_orchestrator._checks.nodes import Node, canonical, join
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_orchestrator._checks.outline import Outline
 
 Keywords = dict[str, Node]
@@ -26,7 +28,7 @@ CHOICES = ("allOf", "anyOf", "oneOf")
 _BELOW = ONE_BELOW | NAMED_BELOW | {*CHOICES, "prefixItems"}
 
 # Texts for people, and what only says where or how a schema was written down.
-_SAYS_NOTHING = frozenset(
+SAYS_NOTHING = frozenset(
     """
     $comment $defs $schema default definitions deprecated description discriminator example
     examples externalDocs operationId servers summary tags title
@@ -136,7 +138,7 @@ def _own(schema: Node) -> Keywords:
 def _says_something(key: str, value: object) -> bool:
     # ``==`` alone would take ``false`` for ``0``.
     empty = any(value == v and type(value) is type(v) for v in _SAYS_NOTHING_IF.get(key, ()))
-    return not (key in _SAYS_NOTHING or key.startswith("x-") or empty)
+    return not (key in SAYS_NOTHING or key.startswith("x-") or empty)
 
 
 def _without(
@@ -160,10 +162,11 @@ def _without(
 
 def _joined(some: Keywords, others: Keywords) -> Keywords | None:
     """Both at once; ``None`` if they speak of the same thing."""
-    return None if _topics(some) & _topics(others) else {**others, **some}
+    return None if topics(some) & topics(others) else {**others, **some}
 
 
-def _topics(keywords: Keywords) -> set[str]:
+def topics(keywords: Iterable[str]) -> set[str]:
+    """What keywords are about; those of one topic are understood only together."""
     return {_TOPIC.get(keyword, keyword) for keyword in keywords}
 
 

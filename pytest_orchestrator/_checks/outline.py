@@ -63,14 +63,18 @@ class Outline:
 
     def operations(self) -> Iterator[Operation]:
         """All operations, in document order."""
-        for path, written in self.root.child("paths").members():
-            item = self.resolve(written)
-            shared = item.child("parameters")
-            for key, node in item.members():
-                if key in METHODS and isinstance(node.value, dict):
-                    yield Operation(key.upper(), path, node, shared)
-            for method, node in item.child("additionalOperations").members():
-                yield Operation(method, path, node, shared)
+        for path, item in self.root.child("paths").members():
+            yield from self.operations_of(path, item)
+
+    def operations_of(self, path: str, written: Node) -> Iterator[Operation]:
+        """The operations of one path item, in document order."""
+        item = self.resolve(written)
+        shared = item.child("parameters")
+        for key, node in item.members():
+            if key in METHODS and isinstance(node.value, dict):
+                yield Operation(key.upper(), path, node, shared)
+        for method, node in item.child("additionalOperations").members():
+            yield Operation(method, path, node, shared)
 
     def instead_of(self, path: str) -> str:
         """What there is when an operation of this path is not, for the end of a sentence."""

@@ -55,6 +55,10 @@ class SchemaComparison:
         """Where the two differ, unless that has been told already."""
         return self._walk(published, served, self._compared)
 
+    def same(self, published: Node, served: Node) -> bool:
+        """Whether the two say the same; not to be mixed with ``differences``, which forgets."""
+        return self._same(published, served, self._compared)
+
     def _walk(self, published: Node, served: Node, assumed: Assumed) -> Iterator[Difference]:
         todo = [(published, served)]
         while todo:

@@ -148,19 +148,20 @@ class LaneJudge:
         return Verdict(str(part), tuple(findings))
 
     def _knows_lanes(self, gate: Gate) -> bool:
-        """Whether a gate's module can have a test of one lane; collecting it for nothing is dear."""
+        """Whether a gate's module can have a test of one lane; collecting it for nothing costs."""
         return "lane" in (self.project.root / gate.tests).read_text()
 
     def contract(self, contract: Contract, data: bytes) -> Verdict:
         """Whether a document may be published."""
-        if contract.kind != "openapi":
-            return _is_text(contract.path, data)
         from pytest_orchestrator._checks.documents import read_document  # noqa: PLC0415 - on demand
+        from pytest_orchestrator._checks.models import check_models  # noqa: PLC0415 - on demand
         from pytest_orchestrator._checks.openapi import (  # noqa: PLC0415 - on demand
             check_covers,
             check_openapi,
         )
 
+        if contract.kind == "models":
+            return check_models(data, contract.path)
         document, verdict = read_document(data, contract.path)
         if document is None:
             return verdict
@@ -184,13 +185,3 @@ def _fresh(folder: Path) -> Path:
 
 def _findings(failed: GateFailed) -> tuple[Finding, ...]:
     return tuple(f for f in failed.findings if isinstance(f, Finding))
-
-
-def _is_text(path: str, data: bytes) -> Verdict:
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        return Verdict(path, (Finding(path, f"is not UTF-8 text: {error}", "encoding"),))
-    if not text.strip():
-        return Verdict(path, (Finding(path, "is empty", "empty"),))
-    return Verdict(path)

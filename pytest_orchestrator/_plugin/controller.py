@@ -202,6 +202,7 @@ class XdistController(Controller):
         self._graph: Graph | None = None
         self._dsession: Any = config.pluginmanager.getplugin("dsession")
         self._stopped = threading.Event()
+        self._broken = 0
 
     def start(self) -> None:
         """Tick inside xdist's own loop, which is where printing is safe."""
@@ -261,11 +262,14 @@ class XdistController(Controller):
         """Let xdist end the session."""
         self._dsession.shouldstop = reason
 
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count the modules that could not be collected; xdist tells of each once."""
+        self._broken += report.failed
+
     def collection_errors(self) -> int:
         """No agent starts on a broken suite, just as no test does without xdist."""
-        if self.config.option.continue_on_collection_errors:
-            return 0
-        return len(self._dsession._failed_collection_errors)  # noqa: SLF001 - no public way
+        return 0 if self.config.option.continue_on_collection_errors else self._broken
 
     @pytest.hookimpl
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:

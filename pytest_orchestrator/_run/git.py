@@ -49,7 +49,7 @@ class Git:
     Args:
         repository: The bare repository's folder.
         tree: The work tree commands act on.
-        index: The index file that goes with it.
+        index: The index file that goes with it; of one process at a time.
     """
 
     def __init__(self, repository: Path, tree: Path, index: Path) -> None:
@@ -131,9 +131,15 @@ class Git:
 
     def _listed(self, *paths: str) -> list[bytes]:
         """Every file of the work tree, and every nested repository with a ``/`` at its end."""
-        self("read-tree", "--empty")
+        self._load("--empty")
         listed = self.raw("ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
         return [path for path in listed.split(b"\0") if path]
+
+    def _load(self, tree: str) -> None:
+        """Have the index say what ``tree`` says."""
+        # Nobody else uses this index: a lock file was left by a git that was killed.
+        self.index.with_name(f"{self.index.name}.lock").unlink(missing_ok=True)
+        self("read-tree", tree)
 
     def commit(self, tree: str, message: str, *parents: str) -> str:
         """The commit of a tree; the same for the same tree, message and parents."""
@@ -148,7 +154,7 @@ class Git:
             layers: For each commit, the folders (ending in ``/``) and files
                 that are taken from it; a path it does not have is removed.
         """
-        self("read-tree", base)
+        self._load(base)
         for commit, paths in layers.items():
             for path in paths:
                 self("rm", "--cached", "-r", "-q", "-f", "--ignore-unmatch", "--", path)
@@ -160,7 +166,7 @@ class Git:
 
     def checkout(self, tree: str) -> None:
         """Make the work tree exactly ``tree``; nothing else stays, ignored or not."""
-        self("read-tree", tree)
+        self._load(tree)
         self("checkout-index", "--all", "--force")
         self("clean", "-d", "-x", "--force", "--force", "--quiet")
 
