@@ -39,6 +39,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "tests", *session.posargs)
 
 
+@nox.session
+def slow(session: nox.Session) -> None:
+    """What runs pytest on whole projects: every mode, every crash, every way to be falsely green."""
+    session.install(".[test]")
+    session.run("pytest", "tests", "-m", "slow", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """The plugin's own tests on every Python there is."""

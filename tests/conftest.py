@@ -10,6 +10,17 @@ from tests.project import Project
 
 pytest_plugins = ["pytester"]
 
+SLOW = "test_pitfalls_"
+"""Modules by this prefix show one trap of pytest and xdist after the other on a project."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what walks into every trap with a whole project."""
+    for item in items:
+        if item.path.name.startswith(SLOW) and "project" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
 
 @pytest.fixture
 def project(

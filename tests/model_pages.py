@@ -90,6 +90,7 @@ def rendered(models: Models) -> bytes:
 
 
 def _written(kind: Type) -> object:
+    """A type as JSON has it."""
     match kind:
         case Fields(fields):
             return {name if must else f"{name}?": _written(of) for name, must, of in fields}
@@ -100,6 +101,7 @@ def _written(kind: Type) -> object:
 
 
 def _text(kind: Type) -> str:
+    """A type as it stands between quotes."""
     match kind:
         case Simple(word, low, high):
             return word + _bounds(low, high)
@@ -116,6 +118,7 @@ def _text(kind: Type) -> str:
 
 
 def _bounds(low: float | None, high: float | None) -> str:
+    """Bounds as they follow a type."""
     if low is None and high is None:
         return ""
     return f" {'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
@@ -149,6 +152,7 @@ def rings() -> st.SearchStrategy[Models]:
 
 @st.composite
 def _fields(draw: st.DrawFn, names: list[str], known: tuple[str, ...], depth: int) -> Fields:
+    """One to four fields."""
     fields = draw(st.lists(st.sampled_from(known), min_size=1, max_size=4, unique=True))
     return Fields(
         tuple((field, draw(st.booleans()), draw(_types(names, depth))) for field in fields)
@@ -200,6 +204,7 @@ def _family(kind: Type) -> object:
 
 @st.composite
 def _parts(draw: st.DrawFn, names: list[str], depth: int) -> Type:
+    """What can stand in a union."""
     bounds = sorted(draw(st.lists(st.integers(0, 4), min_size=2, max_size=2)))
     low, high = (draw(st.sampled_from([None, bound])) for bound in bounds)
     match draw(st.integers(0, 5 if depth else 4)):
@@ -255,6 +260,7 @@ def fits(kind: Type, value: object, models: Models) -> bool:
 
 
 def _fits_simple(kind: Simple, value: object) -> bool:
+    """Whether a value is of a type with a name."""
     word, low, high = kind
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     match word, value:
@@ -277,6 +283,7 @@ def _fits_simple(kind: Simple, value: object) -> bool:
 
 
 def _within(number: float, low: float | None, high: float | None) -> bool:
+    """Whether a number keeps bounds, both included."""
     return (low is None or low <= number) and (high is None or number <= high)
 
 
@@ -305,6 +312,7 @@ _SIMPLE: dict[str, Sequence[object]] = {
 
 
 def _meant(kind: Type, models: Models, depth: int) -> st.SearchStrategy[object]:
+    """Values that were meant to fit."""
     match kind:
         case Simple(word):
             return st.sampled_from(_SIMPLE[word])
@@ -335,6 +343,7 @@ def is_complete(models: Models, name: str) -> bool:
 
 
 def _ends(kind: Type, complete: set[str]) -> bool:
+    """Whether a type has a value that ends, if these models have."""
     match kind:
         case Ref(name):
             return name in complete

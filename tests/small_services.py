@@ -28,8 +28,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(dict(os.environ)).encode())
 
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
 print("listening", flush=True)
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+server.serve_forever()
 """
 HEALTHY = "status = lambda: 200\n" + SERVER
 

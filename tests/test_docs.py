@@ -46,6 +46,7 @@ def test_tutorial_does_what_it_says(tutorial: pytest.Pytester) -> None:
     done.stdout.fnmatch_lines(["S1*PASSED*"])
 
 
+@pytest.mark.slow
 def test_tutorials_last_step_fails_with_the_finding(tutorial: pytest.Pytester) -> None:
     """A verse that does not rhyme costs its agent two attempts and fails the gate."""
     verse = tutorial.path / "oracle/any/second-verse/verses/second.txt"

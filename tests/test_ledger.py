@@ -57,6 +57,13 @@ APPEND = """
 ids = [ledger.append(TaskParked(part=name, task=str(n), reason="")) for n in range(%d)]
 print(json.dumps(ids), flush=True)
 """
+OPEN_MANY = """
+opened = []
+for n in range(%d):
+    Ledger(folder / str(n)).append(TaskParked(part=name, task="", reason=""))
+    opened.append(n)
+print(json.dumps(opened), flush=True)
+"""
 HOLD = """
 print(claim(ledger, "node")[1], flush=True)
 sys.stdin.read()
@@ -258,6 +265,13 @@ def test_ledger_may_be_shared_by_threads(tmp_path: Path) -> None:
     assert not broken
     assert sorted(ids) == [entry.id for entry in ledgers[0].entries()]
     assert ledgers[0].state() == ledgers[1].state()
+
+
+def test_ledger_may_be_made_by_several_at_once(tmp_path: Path) -> None:
+    """All workers of a new run open it in the same moment, and each of them gets it."""
+    opened = all_at_once(OPEN_MANY % 60, tmp_path)
+
+    assert [list(range(60))] * PROCESSES == opened
 
 
 # ---------------------------------------------------------------- what goes wrong

@@ -66,7 +66,7 @@ def test_wrong_runbook_is_a_usage_error_that_names_every_finding(
 def test_phase_without_a_fixture_is_a_usage_error_with_the_missing_line(
     project: Project, mode: tuple[str, ...]
 ) -> None:
-    """pytest prints the line that is missing in conftest.py."""
+    """Pytest prints the line that is missing in conftest.py."""
     project.edit("conftest.py", 'right_phase2 = phase_fixture("right", 2)\n', "")
 
     result = project.run(*mode)
@@ -161,7 +161,7 @@ def test_another_tree_can_be_judged(project: Project, tmp_path: Path) -> None:
 
 
 def test_judged_tree_does_not_bring_its_own_gates(project: Project, tmp_path: Path) -> None:
-    """pytest must not take the judged tree for its root folder, and says how to prevent it."""
+    """Pytest must not take the judged tree for its root folder, and says how to prevent it."""
     (tmp_path / "pytest.ini").write_text("[pytest]")
     (tmp_path / "runbook.toml").write_text((project.root / "runbook.toml").read_text())
 

@@ -62,13 +62,12 @@ def test_test_that_cannot_be_judged_says_why(project: Project, mode: str) -> Non
 
 
 # Pitfall 18.
-@pytest.mark.parametrize("mode", MODES)
-def test_no_agent_starts_on_a_broken_suite(project: Project, mode: str) -> None:
-    """A module that cannot be collected ends the session, with workers as without."""
+def test_no_agent_starts_on_a_broken_suite(project: Project) -> None:
+    """A module that cannot be collected ends the session, as it does without workers."""
     project.shrink("left")
     project.write("gates/test_broken.py", "import nothing_of_that_name\n")
 
-    result = project.run(mode)
+    result = project.run("-n2")
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.assert_outcomes(errors=1)

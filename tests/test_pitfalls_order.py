@@ -74,8 +74,8 @@ def test_failed_first_does_not_put_a_gate_before_what_it_needs(project: Project)
     )
 
 
-# Pitfall 3. Every other test here is shuffled as well, by a seed of the day.
-@pytest.mark.parametrize(("seed", "mode"), [(1, "-n0"), (2, "-n0"), (3, "-n2")])
+# Pitfall 3. Every other test here is shuffled as well; these seeds put the second gate first.
+@pytest.mark.parametrize(("seed", "mode"), [(1, "-n0"), (3, "-n2"), (5, "-n0")])
 def test_shuffled_tests_have_the_same_outcomes(project: Project, seed: int, mode: str) -> None:
     """pytest-randomly changes nothing about what blocks what."""
     project.finish()

@@ -17,11 +17,12 @@ ALL_PASSED = {
 }
 MODES = [
     pytest.param(("-n0",), id="n0"),
-    pytest.param(("-p", "no:xdist"), id="no-xdist"),
-    pytest.param(("-n1",), id="n1"),
+    pytest.param(("-p", "no:xdist"), id="no-xdist", marks=pytest.mark.slow),
+    pytest.param(("-n1",), id="n1", marks=pytest.mark.slow),
     pytest.param(("-n2",), id="n2"),
-    pytest.param(("-n", "auto"), id="auto"),
+    pytest.param(("-n", "auto"), id="auto", marks=pytest.mark.slow),
 ]
+ONE_OR_TWO = [("-n0",), pytest.param(("-n2",), marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -37,7 +38,7 @@ def test_run_ends_with_the_same_verdicts_in_every_mode(
     assert project.started() == ALL_TASKS
 
 
-@pytest.mark.parametrize("mode", [("-n0",), ("-n2",)])
+@pytest.mark.parametrize("mode", ONE_OR_TWO)
 def test_second_run_pays_for_nothing(project: Project, mode: tuple[str, ...]) -> None:
     """What is done is not done again, and unchanged verdicts are reused."""
     project.run(*mode)
@@ -49,7 +50,7 @@ def test_second_run_pays_for_nothing(project: Project, mode: tuple[str, ...]) ->
     assert project.started() == ALL_TASKS
 
 
-@pytest.mark.parametrize("mode", [("-n0",), ("-n2",)])
+@pytest.mark.parametrize("mode", ONE_OR_TWO)
 def test_agent_that_does_nothing_is_found_out(project: Project, mode: tuple[str, ...]) -> None:
     """The first gate fails on an untouched tree, and everything after it is blocked."""
     result = project.run("--agents=nop", *mode)
@@ -61,7 +62,7 @@ def test_agent_that_does_nothing_is_found_out(project: Project, mode: tuple[str,
     result.stdout.fnmatch_lines(["G2*BLOCKED*G1 is FAILED*"])
 
 
-@pytest.mark.parametrize("mode", [("-n0",), ("-n2",)])
+@pytest.mark.parametrize("mode", ONE_OR_TWO)
 def test_one_phase_gets_what_it_needs_done_first(project: Project, mode: tuple[str, ...]) -> None:
     """``-m phase2`` on a fresh run carries out phase 1 and judges its gate on the way."""
     result = project.run("-m", "phase2", *mode)

@@ -82,7 +82,7 @@ class Asked:
 
 @st.composite
 def questions(draw: st.DrawFn) -> list[Asked]:
-    """Any plan, in any situation, asked about each of its parts by sessions that judge any gates."""
+    """Any plan, in any situation, asked about each part by sessions that judge any gates."""
     plan = draw(runbooks())
     state = draw(situations(plan))
     open_gates = frozenset(gate for gate in plan.gates if draw(st.booleans()))
@@ -256,6 +256,10 @@ def test_part_waits_for_its_lane_and_for_open_gates() -> None:
     needed = decided(LEFT_TWO, open_gates=frozenset({"G1", "G2"}))
 
     assert Need(frozenset({LEFT_ONE}), frozenset({"G1"})) == needed
+    before = finished("left_phase1")
+    only_gate = decided(LEFT_TWO, before, open_gates=frozenset({"G1", "G2"}))
+    assert Need(frozenset(), frozenset({"G1"})) == only_gate
+    assert Run() == decided(LEFT_TWO, before, open_gates=frozenset({"G2"}))
 
 
 def test_contract_with_a_draft_is_not_waited_for() -> None:

@@ -179,6 +179,10 @@ def test_two_ways_to_write_a_schema_are_no_difference(one: object, other: object
         ({"readOnly": True}, {}),
         ({"oneOf": [{"minimum": 1}, {"type": "null"}]}, {"minimum": 1}),
         (
+            {"anyOf": [{"type": "string", "not": {}}, {"type": "null"}]},
+            {"type": ["string", "null"], "not": {}},
+        ),
+        (
             {"allOf": [{"properties": {"a": {}}}], "additionalProperties": False},
             {"properties": {"a": {}}, "additionalProperties": False},
         ),
@@ -196,8 +200,11 @@ def test_openapi_3_0_ignores_what_stands_beside_a_reference() -> None:
     """The same document means something else from 3.1 on, and is compared as such."""
     schema = {"$ref": "#/components/parameters/Id/schema", "minLength": 3}
 
-    assert check_serves(with_answer(schema, "3.0.3"), with_answer({"type": "string"}), "c").passed
-    assert not check_serves(with_answer(schema), with_answer({"type": "string"}), "c").passed
+    for written in (schema, {"allOf": [schema]}):
+        old, new, plain = with_answer(written, "3.0.3"), with_answer(written), {"type": "string"}
+
+        assert check_serves(old, with_answer(plain), "c").passed
+        assert not check_serves(new, with_answer(plain), "c").passed
 
 
 def test_a_difference_is_told_once() -> None:

@@ -31,9 +31,9 @@ child = subprocess.Popen([sys.executable, "-c", agent], stdout=subprocess.PIPE, 
 child.stdout.readline()
 watch = Watch(Ledger(folder), folder / "run.lock", Claim("node", "now", 1))
 watch.start(on_deadline=lambda: (folder / "late").touch())
+print("up", flush=True)
 if len(sys.argv) > 3:
     watch.allow(0.0)
-print("up", flush=True)
 child.wait()
 (folder / "went-on").touch()
 """

@@ -38,6 +38,9 @@ AWKWARD: dict[bytes, bytes] = {
     b"left/:(glob)": b"x",
     "left/größe-日本.txt".encode(): b"x",
 }
+# Of a project with one file, and of an attempt that has written another.
+BASE = "f7767980a1b302237450d5dbe6d607e274410e91"
+COMMIT = "4044e415c75d26e93378c1f6967ddfdb8ce48965"
 ATTRIBUTES = "* text=auto\n*.txt text eol=crlf ident\n*.bin working-tree-encoding=UTF-16\n"
 
 
@@ -159,18 +162,13 @@ def test_executable_stays_executable(site: Site) -> None:
     assert not os.access(tree / "left" / "plain", os.X_OK)
 
 
-def test_same_content_has_the_same_commit(tmp_path: Path) -> None:
-    """Two runs, at different times and in different folders, agree on every commit id."""
-    ids = []
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        folder.mkdir()
-        site = Site(folder)
-        put(site.root / "base.txt", "base")
-        commit = site.attempt(LEFT, "left/a.txt")
-        ids.append((site.workspaces.base(), commit))
+def test_same_content_has_the_same_commit(site: Site) -> None:
+    """Whenever and wherever a run is made, its commit ids follow from what is in them."""
+    put(site.root / "base.txt", "base")
 
-    assert ids[0] == ids[1]
+    commit = site.attempt(LEFT, "left/a.txt")
+
+    assert (BASE, COMMIT) == (site.workspaces.base(), commit)
 
 
 def test_what_is_not_in_a_commit_cannot_be_read(site: Site) -> None:
@@ -295,16 +293,18 @@ def test_settings_and_variables_of_the_user_decide_nothing(
     hooks = site.root.parent / "hooks"
     put(hooks / "post-index-change", f"#!/bin/sh\ntouch {site.root.parent}/ran\n")
     (hooks / "post-index-change").chmod(0o755)
-    put(site.root.parent / "settings", f"[core]\nhooksPath = {hooks}\nautocrlf = true\n")
-    put(site.root / "a.txt", "one\r\n")
+    settings = f"[core]\nhooksPath = {hooks}\nautocrlf = true\n[i18n]\ncommitEncoding = latin1\n"
+    put(site.root.parent / "settings", settings)
+    put(site.root / "base.txt", "base")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(site.root.parent / "settings"))
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere/index")
+    monkeypatch.setenv("GIT_OBJECT_DIRECTORY", "/nowhere/objects")
     monkeypatch.setenv("GIT_AUTHOR_DATE", "2024-01-01T00:00:00Z")
 
     commit = site.attempt(LEFT, "left/a.txt")
 
-    assert b"one\r\n" == site.workspaces.read("left", commit, "a.txt")
+    assert COMMIT == commit
     assert not (site.root.parent / "ran").exists()
 
 
@@ -383,19 +383,21 @@ def test_name_that_only_begins_like_an_own_path_is_outside(site: Site) -> None:
 
 
 def test_pattern_in_an_own_path_is_no_pattern(tmp_path: Path) -> None:
-    """A folder called ``[ab]`` is that folder, and what would match it is left alone."""
+    """A file called ``[ab]`` is that file, and what would match it is left alone."""
     plan = small_plan()
-    left = plan.agents["left"].model_copy(update={"owns": ("app/[ab]/",)})
+    left = plan.agents["left"].model_copy(update={"owns": ("app/[ab]", "app/*/")})
     plan = plan.model_copy(update={"agents": {**plan.agents, "left": left}})
-    put(tmp_path / "project" / "app" / "a" / "page", "theirs")
+    for path in ("app/a", "app/b", "app/c/page"):
+        put(tmp_path / "project" / path, "theirs")
     workspaces = Workspaces(plan, tmp_path / "run", tmp_path / "project")
     before = workspaces.prepare(RunState(), LEFT)
-    put(workspaces.lane("left") / "app" / "[ab]" / "page", "own")
-    put(workspaces.lane("left") / "outside", "x")
+    for path in ("app/[ab]", "app/*/page", "outside"):
+        put(workspaces.lane("left") / path, "own")
 
     collected = workspaces.collect("left", before, "attempt")
 
-    assert ["app/[ab]/page", "app/a/page"] == listed(workspaces.lay_out(collected.commit, "seen"))
+    found = listed(workspaces.lay_out(collected.commit, "seen"))
+    assert ["app/*/page", "app/[ab]", "app/a", "app/b", "app/c/page"] == found
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "../.."])

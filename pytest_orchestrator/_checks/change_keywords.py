@@ -96,7 +96,7 @@ def _allowed(types: Node | None) -> frozenset[object] | None:
 
 
 def _values(one: Node | None, other: Node | None) -> Iterator[Judged]:
-    """Values that were taken away, and values that were added, as one each."""
+    """What has become of the list of values that are allowed."""
     old, new = _listed(one), _listed(other)
     if one is None or other is None or old is None or new is None:
         if _text(one) != _text(other):
@@ -105,10 +105,10 @@ def _values(one: Node | None, other: Node | None) -> Iterator[Judged]:
         return
     gone = [value for text, value in old.items() if text not in new]
     more = [value for text, value in new.items() if text not in old]
-    if gone:
-        yield Judged(Shift.NARROWER, f"values lose {shown(gone)}: the list", one, other)
-    if more:
-        yield Judged(Shift.WIDER, f"values gain {shown(more)}: the list", one, other)
+    if gone or more:
+        shift = _by_parts(is_wider=not gone, is_narrower=not more)
+        parts = [f"lose {shown(gone)}"] * bool(gone) + [f"gain {shown(more)}"] * bool(more)
+        yield Judged(shift, f"values {' and '.join(parts)}: the list", one, other)
 
 
 def _listed(values: Node | None) -> dict[str, object] | None:

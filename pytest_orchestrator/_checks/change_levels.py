@@ -59,20 +59,24 @@ class Levels:
     """The levels of the schemas of one document; each is made once."""
 
     def __init__(self, outline: Outline) -> None:
-        self._outline = outline
-        self._made: dict[int, Level] = {}
+        self.outline = outline
+        self._made: dict[tuple[str, int], Level] = {}
 
     def level(self, schema: Node) -> Level:
         """The level of a schema; nothing is said by one that is not there."""
-        schema = self._outline.schema(schema)
-        key = id(schema.value)
+        schema = self.outline.schema(schema)
+        key = identity(schema)
         if key not in self._made:
             self._made[key] = _EMPTY  # of a schema that is part of itself
             self._made[key] = self._make(schema)
         return self._made[key]
 
+    def has_made(self, schema: Node) -> bool:
+        """Whether anybody has asked for the level of a schema."""
+        return identity(self.outline.schema(schema)) in self._made
+
     def _make(self, schema: Node) -> Level:
-        keywords = normal(self._outline, schema)
+        keywords = normal(self.outline, schema)
         written = _taken(keywords, "allOf", list)
         level = _own(keywords, schema)._replace(notes=self._notes(schema))
         for element in written.elements():
@@ -86,7 +90,7 @@ class Levels:
         holder, _, index = node.pointer.rpartition("/")
         if not holder.endswith("/$ref"):
             return node
-        target = self._outline.target(follow(self._outline.root.value, f"#{holder}"))
+        target = self.outline.target(follow(self.outline.root.value, f"#{holder}"))
         beside = join(holder.removesuffix("/$ref"), "allOf", index)
         return target if target.value is node.value else node._replace(pointer=beside)
 
@@ -100,11 +104,16 @@ class Levels:
     def _parts(self, schema: Node) -> list[Node]:
         parts = list(schema.child("allOf").elements())
         if "$ref" in schema:
-            parts.append(self._outline.target(schema.child("$ref")))
+            parts.append(self.outline.target(schema.child("$ref")))
         for choice in CHOICES:
             real = [node for node in schema.child(choice).elements() if node.value != _NULL]
             parts += real if len(real) == 1 else []
         return parts
+
+
+def identity(schema: Node) -> tuple[str, int]:
+    """What tells a schema from all others; values alone may be shared, as ``True`` is."""
+    return schema.pointer, id(schema.value)
 
 
 def _own(keywords: Keywords, schema: Node) -> Level:

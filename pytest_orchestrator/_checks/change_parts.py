@@ -13,14 +13,23 @@ if TYPE_CHECKING:
 # Texts for people; ``links`` only tell what else could be asked for.
 _TEXTS = frozenset(
     """
-    deprecated description example examples externalDocs links summary tags title
+    bearerFormat deprecated description example examples externalDocs links summary tags title
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
+
+
+# Off is as good as not there.
+_FLAGS = frozenset(("allowEmptyValue", "allowReserved", "deprecated"))
 
 
 def part(node: Node, key: str) -> Node | None:
     """A member of an object; ``None`` if there is none."""
     return node.child(key) if key in node else None
+
+
+def entries(node: Node) -> dict[str, Node]:
+    """The members of an object whose keys are names, without extensions."""
+    return {key: member for key, member in node.members() if not key.startswith("x-")}
 
 
 def changed(
@@ -44,19 +53,17 @@ def changed(
 
 
 def differ(one: Node | None, other: Node | None) -> bool:
-    """Whether two members say different things; a flag that is off need not be there."""
-    return _said(one) != _said(other)
-
-
-def _said(node: Node | None) -> str | None:
-    return None if node is None or node.value is False else canonical(node.value)
+    """Whether two nodes say different things; ``None`` is one that is not there."""
+    if one is None or other is None:
+        return one is not other
+    return canonical(one.value) != canonical(other.value)
 
 
 def remaining(
     one: Node, other: Node, known: frozenset[str], direction: Direction = ""
 ) -> Iterator[Change]:
     """Changes of all members but the known ones: breaking, if they are not just texts."""
-    for key in dict.fromkeys((*dict(one.members()), *dict(other.members()))):
+    for key in dict.fromkeys((*_keys(one), *_keys(other))):
         old, new = part(one, key), part(other, key)
         if key in known or not differ(old, new):
             continue
@@ -64,3 +71,8 @@ def remaining(
             yield changed("annotation", key, old, new, direction)
         else:
             yield changed("breaking", f"{key}, for which there is no rule,", old, new, direction)
+
+
+def _keys(node: Node) -> list[str]:
+    """The members of an object that say something."""
+    return [key for key, member in node.members() if key not in _FLAGS or member.value is not False]

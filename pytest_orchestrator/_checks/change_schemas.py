@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.change_keywords import judged
-from pytest_orchestrator._checks.change_levels import Level, Levels
-from pytest_orchestrator._checks.change_notes import note_changes
+from pytest_orchestrator._checks.change_comparison import Comparison
+from pytest_orchestrator._checks.change_levels import Levels, identity
+from pytest_orchestrator._checks.change_notes import NoteChanges
 from pytest_orchestrator._checks.change_pairs import Pairs
-from pytest_orchestrator._checks.change_parts import changed, differ
-from pytest_orchestrator._checks.nodes import Node, join, shown
-from pytest_orchestrator._domain.change import Change, Direction, Effect, Shift, effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_orchestrator._checks.nodes import Node
     from pytest_orchestrator._checks.outline import Outline
-
-# Allowing less below allows less here, and a schema that is not there allows everything.
-_BELOW = (
-    "additionalProperties",
-    "contentSchema",
-    "items",
-    "propertyNames",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-)
-# The same, if the names are the same.
-_NAMED_BELOW = ("dependentSchemas", "patternProperties")
-# What these allow depends on one another in ways nobody here follows.
-_WHOLE = ("contains", "else", "if", "not", "then")
-_HIDDEN: dict[Direction, str] = {"request": "readOnly", "response": "writeOnly"}
-_NOWHERE = Node(None)
+    from pytest_orchestrator._domain.change import Change, Direction
 
 
 class SchemaChanges:
@@ -40,19 +23,29 @@ class SchemaChanges:
     def __init__(self, old: Outline, new: Outline) -> None:
         self._old = Levels(old)
         self._new = Levels(new)
-        self._outlines = old, new
-        self._pairs = Pairs(old, new, self._old, self._new)
-        self._seen: set[tuple[int, int, Direction]] = set()
+        self._pairs = Pairs(self._old, self._new)
+        self._notes = NoteChanges(old, new, self._pairs.same)
+        self._seen: set[tuple[object, object, Direction]] = set()
 
     def changes(self, old: Node, new: Node, direction: Direction) -> Iterator[Change]:
         """All changes from one schema to the other that have not been told yet."""
         todo = [(old, new)]
         while todo:
             one, other = todo.pop()
-            one, other = self._outlines[0].schema(one), self._outlines[1].schema(other)
-            key = id(one.value), id(other.value), direction
+            one, other = self._old.outline.schema(one), self._new.outline.schema(other)
+            key = identity(one), identity(other), direction
             if key not in self._seen:
                 self._seen.add(key)
-                comparison = _Comparison(self, one, other, direction)
-                yield from comparison.changes()
-                todo.extend(comparison.below)
+                levels = self._old.level(one), self._new.level(other)
+                yield from self._notes.changes(levels[0].notes, levels[1].notes, direction)
+                comparison = Comparison(self._old, self._new, self._pairs, direction)
+                yield from comparison.changes(one, other)
+                todo += comparison.below
+
+    def is_unused(self, old: Node, new: Node) -> bool:
+        """Whether neither of two schemas has been looked at so far."""
+        return not (self._old.has_made(old) or self._new.has_made(new))
+
+    def same(self, old: Node, new: Node) -> bool:
+        """Whether two schemas allow the same values."""
+        return self._pairs.same(old, new)

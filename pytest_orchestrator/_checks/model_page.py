@@ -26,6 +26,7 @@ _CURES = {
     "\ufeff": "byte order mark(s); save the file as UTF-8 without one",
 }
 _HEADING = re.compile(r"( {0,3})(#{1,6})(?!#)(.*)")
+_CLOSING = re.compile(r" #+ *$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+) *")
 _HTML = re.compile(r" {0,3}<([!?/]|[A-Za-z][A-Za-z0-9-]*([ />]|$))")
 # In a list or a quotation, or indented, a fence is one to some readers only.
@@ -155,16 +156,18 @@ class _Page:
 
     def _take_heading(self, number: int, found: re.Match[str]) -> None:
         indent, signs, rest = found.groups()
-        title = rest.strip()
+        title = _CLOSING.sub("", rest).strip()
         if not title:
             self._findings.add(number, "is a heading without a text; give it one", "heading")
-        elif indent or not rest.startswith(" "):
-            what = f"is a heading to some readers only; write {shown(f'{signs} {title}')}"
+        elif indent or not rest.startswith(" ") or title != rest.strip():
+            what = f"is another heading to some readers; write {shown(f'{signs} {title}')}"
             self._findings.add(number, what, "heading")
         self._begin(number, signs, title)
 
     def _take_underline(self, number: int, line: str, above: str) -> None:
         if not above:
+            # A line of equals signs is a text like any other then, one of dashes is not.
+            self._above = line if line.startswith("=") else ""
             return
         title = shown(f"{LEVEL} {above}")
         what = f"makes a heading of the text above; write {title}, or leave a line empty above"

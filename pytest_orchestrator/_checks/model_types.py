@@ -297,7 +297,9 @@ def _contradictions(parts: Sequence[_Part], models: Models) -> Iterator[Problem]
         yield Problem("says an alternative twice; say it once", "twice")
     if literals and types:
         what = f"mixes the literal {shown(literals[0].word)} with the type {shown(types[0].word)}"
-        cure = f"quote that, '{types[0].word}', if it is a literal, too"
+        cure = "say one or the other"
+        if types[0].kind != "list":
+            cure = f"quote that, '{types[0].word}', if it is a literal, too"
         yield Problem(f"{what}; {cure}", "mixed")
     elif len(literals) == 1 and literals[0].kind == "literal":
         word = literals[0].word
@@ -315,7 +317,7 @@ def _joined(parts: Sequence[_Part]) -> Schema:
     """The schema of a union without contradictions."""
     with_null = any(part.word == "null" and not part.is_literal for part in parts)
     literals: list[str | None] = [part.word for part in parts if part.is_literal]
-    schemas = [part.schema for part in parts if part.word != "null" or part.is_literal]
+    schemas = [part.schema for part in parts if part.word != "null"]
     if literals:
         schemas = [{"type": "string", "enum": literals + [None] * with_null}]
     if with_null and len(schemas) == 1 and "type" in schemas[0]:

@@ -87,13 +87,18 @@ class Outline:
 
     def parameters(self, operation: Operation) -> dict[tuple[str, str], Node]:
         """Parameters by place and name, ``("path", "id")``; an operation's own come first."""
+        written = self.written_parameters(operation)
+        return {key: self.resolve(node) for key, node in written.items()}
+
+    def written_parameters(self, operation: Operation) -> dict[tuple[str, str], Node]:
+        """The same, as they are written: a parameter or a reference to one."""
         found: dict[tuple[str, str], Node] = {}
         for source in (operation.node.child("parameters"), operation.shared):
             for written in source.elements():
                 node = self.resolve(written)
                 kind, name = node.child("in").value, node.child("name").value
                 if isinstance(kind, str) and isinstance(name, str):
-                    found.setdefault((kind, name.lower() if kind == "header" else name), node)
+                    found.setdefault((kind, name.lower() if kind == "header" else name), written)
         return found
 
     def content(self, holder: Node) -> dict[str, Node]:

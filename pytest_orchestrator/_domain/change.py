@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Effect = Literal["breaking", "compatible", "annotation"]
 Direction = Literal["request", "response", "both", ""]
 
-_EFFECTS: tuple[Effect, ...] = ("breaking", "compatible", "annotation")
+EFFECTS: tuple[Effect, ...] = ("breaking", "compatible", "annotation")
 # Enough to work on; who has read so many reads the documents next.
 _TOLD = {"breaking": 50, "compatible": 20, "annotation": 10}
 
@@ -78,8 +78,8 @@ def told(changes: Iterable[Change]) -> str:
     if not listed:
         return "nothing has changed"
     count = Counter(change.effect for change in listed)
-    lines = [", ".join(f"{count[effect]} {effect}" for effect in _EFFECTS)]
-    for effect in _EFFECTS:
+    lines = [", ".join(f"{count[effect]} {effect}" for effect in EFFECTS)]
+    for effect in EFFECTS:
         alike = [f"  {change}" for change in listed if change.effect == effect]
         shown = alike[: _TOLD[effect]]
         lines += shown

@@ -56,7 +56,6 @@ class Dispatch(Generic[W]):
     def remove(self, worker: W) -> int | None:
         """A worker is gone; its tests go back, and the one it was at is returned, undecided."""
         queue = self.queues.pop(worker, deque())
-        self._home = {group: home for group, home in self._home.items() if home != worker}
         if not queue:
             return None
         at = queue.popleft()
@@ -68,7 +67,7 @@ class Dispatch(Generic[W]):
         """Let a test whose worker is gone be handed out once more; once, however often asked."""
         under_way = any(index in queue for queue in self.queues.values())
         waiting = (self._ranks[index], index) in self._ready
-        if not (under_way or waiting or index in self.decided):
+        if not (under_way or waiting):
             self._push(index)
 
     def complete(self, worker: W, index: int, duration_s: float) -> None:

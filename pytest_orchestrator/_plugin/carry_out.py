@@ -14,6 +14,7 @@ from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
 from pytest_orchestrator._run.judge import Project, judge
 from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.locks import RUN_LOCK
 from pytest_orchestrator._run.obtain import Order
 from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator._run.runner import PhaseRunner
@@ -61,7 +62,7 @@ class _Run:
         )
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         judge_ = LaneJudge(self.plan, self.project, self.folder)
-        watch = Watch(Ledger(self.folder), self.folder / "run.lock", self.claim)
+        watch = Watch(Ledger(self.folder), self.folder / RUN_LOCK, self.claim)
         runner = PhaseRunner(
             self.plan, self.ledger, workspaces, backend, judge_, self.claim, watch, part
         )
@@ -70,7 +71,7 @@ class _Run:
 
     def judge_gate(self) -> None:
         """Judge a gate that is not part of the session, and copy the outcomes."""
-        Watch(Ledger(self.folder), self.folder / "run.lock", self.claim).start()
+        Watch(Ledger(self.folder), self.folder / RUN_LOCK, self.claim).start()
         gate, key = self.order.node, self.order.key
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         tree = workspaces.lay_out(self.order.tree, gate)

@@ -44,7 +44,8 @@ class Items:
         }
         self._gates: dict[Path, str] = {}
         self._refused: dict[str, str] = {}
-        self._outcomes: dict[str, tuple[Outcome, str]] = {}
+        self._outcomes: dict[str, tuple[Outcome, str] | None] = {}
+        """Of tests that are under way; ``None``: this attempt does not count any more."""
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_make_collect_report(
@@ -147,15 +148,18 @@ class Items:
             return
         outcome = properties[OUTCOME_PROPERTY]
         ended: str = report.outcome  # pytest-rerunfailures adds "rerun" to pytest's own
-        if ended == "rerun" or outcome not in Outcome.__members__:
-            self._outcomes.pop(report.nodeid, None)
+        if ended == "rerun":
+            self._outcomes[report.nodeid] = None
             return
         worst = self._outcomes.get(report.nodeid, (Outcome.PASSED, ""))
-        if worst[0] is Outcome.PASSED:
+        if outcome not in Outcome.__members__ or (worst is None and report.when != "setup"):
+            return
+        if worst is None or worst[0] is Outcome.PASSED:
             worst = Outcome(str(outcome)), _reason(report)
         self._outcomes[report.nodeid] = worst
         if report.when == "teardown":
-            self.session.record(str(gate), report.nodeid, *self._outcomes.pop(report.nodeid))
+            del self._outcomes[report.nodeid]
+            self.session.record(str(gate), report.nodeid, *worst)
 
     def refuse_all(self, reason: str) -> None:
         """Let no test start that has to do with the run."""

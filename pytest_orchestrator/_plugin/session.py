@@ -25,7 +25,7 @@ from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._run.git import Git
 from pytest_orchestrator._run.judge import Project, gate_key
 from pytest_orchestrator._run.ledger import Ledger
-from pytest_orchestrator._run.locks import FileLock
+from pytest_orchestrator._run.locks import RUN_LOCK, FileLock
 from pytest_orchestrator._run.obtain import Obtainer
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator._run.workspace import Workspaces
@@ -91,7 +91,7 @@ class RunSession:
         self.tests: dict[str, tuple[str, ...]] = {}
         """All tests of each gate; empty where not all of them were collected."""
         self.tick: Callable[[], None] = lambda: None
-        self._run_lock = FileLock(self.folder / "run.lock")
+        self._run_lock = FileLock(self.folder / RUN_LOCK)
         self._judged: dict[str, Judged] = {}
 
     @property

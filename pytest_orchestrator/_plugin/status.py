@@ -9,7 +9,7 @@ import pytest
 from pytest_orchestrator._plugin.activate import RUNS, load, make_settings
 from pytest_orchestrator._report import summary_lines
 from pytest_orchestrator._run.ledger import Ledger
-from pytest_orchestrator._run.locks import is_free
+from pytest_orchestrator._run.locks import RUN_LOCK, is_free
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ def print_status(config: pytest.Config) -> int:
         state = ledger.state()
     finally:
         ledger.close()
-    now = "at rest" if is_free(folder / "run.lock") else "being carried out"
+    now = "at rest" if is_free(folder / RUN_LOCK) else "being carried out"
     print(f"run {folder.name}: {plan.run.name}, agents {state.agents}, {now}")  # noqa: T201
     for line in summary_lines(plan, state, session=state.session):
         print(f"  {line}")  # noqa: T201

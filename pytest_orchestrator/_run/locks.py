@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+RUN_LOCK = "run.lock"
+"""In the run's folder; held by the pytest run for as long as it lives."""
+
+
 class FileLock:
     """An exclusive lock on a file, held by an open file description.
 

@@ -23,6 +23,7 @@ from pytest_orchestrator._domain.scheduler import (
 )
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._run.judge import gate_key
+from pytest_orchestrator._run.locks import RUN_LOCK, FileLock, is_free
 from pytest_orchestrator.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.state import PhaseState, RunState
     from pytest_orchestrator._run.judge import Project
     from pytest_orchestrator._run.ledger import Ledger
-    from pytest_orchestrator._run.locks import FileLock
     from pytest_orchestrator._run.workspace import Workspaces
 
 POLL_S = 0.05
@@ -139,6 +139,9 @@ class Obtainer:
     def _pause(self, state: RunState) -> None:
         if self.session in state.cancelled:
             raise Cancelled(f"cancelled: {state.cancelled[self.session]}")
+        if is_free(self.ledger.folder / RUN_LOCK):
+            # Or a worker that is left over for a moment would start what nobody waits for.
+            raise Cancelled("cancelled: the pytest run is gone")
         self.tick()
         self._runners = [r for r in self._runners if r.poll() is None]
         time.sleep(POLL_S)

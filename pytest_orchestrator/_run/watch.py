@@ -62,6 +62,9 @@ class Watch:
         self._on_deadline = on_deadline
         # Not SIG_IGN: all that is started from here would inherit it.
         signal.signal(signal.SIGTERM, self._rest)
+        if self._is_over():
+            # Before an agent is started for somebody who is gone by now.
+            end_group()
         threading.Thread(target=self._loop, daemon=True, name="orchestrator-watch").start()
 
     def allow(self, seconds: float | None) -> None:
