@@ -41,7 +41,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """What runs pytest on whole projects: every mode, every crash, every way to be falsely green."""
+    """What runs pytest on whole projects: each mode, each crash, each way to be falsely green."""
     session.install(".[test]")
     session.run("pytest", "tests", "-m", "slow", *session.posargs)
 

@@ -79,9 +79,14 @@ class Levels:
         keywords = normal(self.outline, schema)
         written = _taken(keywords, "allOf", list)
         level = _own(keywords, schema)._replace(notes=self._notes(schema))
-        for element in written.elements():
-            node = self._standing(element)
-            both = _joined(level, self.level(node))
+        nodes = [self._standing(element) for element in written.elements()]
+        members = [self.level(node) for node in nodes]
+        # Whatever the order, the same ones are found to contradict any of the others.
+        everything = [level, *members]
+        for number, (node, member) in enumerate(zip(nodes, members, strict=True), start=1):
+            others = [*everything[:number], *everything[number + 1 :]]
+            agrees = all(_joined(member, other) is not None for other in others)
+            both = _joined(level, member) if agrees else None
             level = level._replace(apart=(*level.apart, node)) if both is None else both
         return level
 
@@ -95,11 +100,14 @@ class Levels:
         return target if target.value is node.value else node._replace(pointer=beside)
 
     def _notes(self, schema: Node) -> Keywords:
-        """A schema's own notes, then those of what it is made of."""
-        notes = {key: node for key, node in schema.members() if _is_note(key, node.value)}
-        for node in self._parts(schema):
-            notes = {**self.level(node).notes, **notes}
-        return notes
+        """A schema's own notes, then those of what it is made of, whatever their order."""
+        parts = [self.level(node).notes for node in self._parts(schema)]
+        found = sorted(
+            ((key, node) for notes in parts for key, node in notes.items()),
+            key=lambda note: canonical(note[1].value),
+        )
+        own = {key: node for key, node in schema.members() if _is_note(key, node.value)}
+        return {**dict(found), **own}
 
     def _parts(self, schema: Node) -> list[Node]:
         parts = list(schema.child("allOf").elements())
