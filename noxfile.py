@@ -15,7 +15,7 @@ def lint(session: nox.Session) -> None:
     session.install(*dependencies("lint"))
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
-    session.run("interrogate", "--fail-under", "100", "--quiet", "tests", "gates")
+    session.run("interrogate", "--quiet", "tests", "gates")
 
 
 @nox.session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.event import (
@@ -69,7 +70,7 @@ def summary_lines(
     """
     parts = [str(p) for p in plan.parts if str(p) in state.phases]
     width = max([len(p) for p in parts] + [len(g) for g in plan.gates], default=0)
-    lines = [_phase_line(part, state.phase(part), width) for part in parts]
+    lines = [_phase_line(part, _as_it_stands(state, part), width) for part in parts]
     for gate in plan.gates:
         asked = state.gate(gate).opened_s >= state.session_started_s or state.gate(gate).blocked
         if asked or selected is None or gate in selected:
@@ -86,6 +87,14 @@ def not_passed(state: RunState, session: str, gates: Collection[str]) -> tuple[s
         for gate in sorted(gates)
         if standing(state, gate, session=session)[0] is not Outcome.PASSED
     )
+
+
+def _as_it_stands(state: RunState, part: str) -> PhaseState:
+    """A part that was under way when its session was stopped is not running any more."""
+    phase = state.phase(part)
+    if phase.status == "running" and phase.session in state.cancelled:
+        return replace(phase, status="pending", reason=f"stopped: {state.cancelled[phase.session]}")
+    return phase
 
 
 def _phase_line(part: str, phase: PhaseState, width: int) -> str:

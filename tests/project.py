@@ -223,6 +223,7 @@ class Project:
     """
 
     def __init__(self, pytester: pytest.Pytester, installed: Path) -> None:
+        """Write the project, and install its agents where they are found."""
         self.pytester = pytester
         self.root = pytester.path
         self._write(installed / "scripted_agent.py", AGENT)
@@ -377,6 +378,7 @@ class Project:
 
     @staticmethod
     def _write(path: Path, text: str) -> Path:
+        """Write a file, wherever it is."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
         return path

@@ -165,6 +165,7 @@ class Session:
     """Stands in for the controller, and for pytest's hooks."""
 
     def __init__(self, *items: Item) -> None:
+        """A session that waits for one worker."""
         self.items = items
         self.ids = [item.nodeid for item in items]
         self.stopped = ""

@@ -256,7 +256,11 @@ print(Workspaces(small_plan(), Path(sys.argv[1]), Path(sys.argv[2])).base())
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    commits = {process.communicate("go\n", timeout=60)[0].strip() for process in processes}
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    commits = {process.communicate(timeout=60)[0].strip() for process in processes}
 
     assert {site.workspaces.base()} == commits
 

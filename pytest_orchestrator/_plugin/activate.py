@@ -80,7 +80,7 @@ def make_settings(config: pytest.Config, plan: Plan, project: Project) -> Settin
         identity=identity,
         folder=nested or str(RUNS / _run_id(config, agents, identity)),
         workspace=_workspace(config, agents),
-        nested=bool(nested),
+        alone=bool(nested or config.getoption("orchestrator_lane")),
     )
 
 

@@ -53,7 +53,8 @@ class Settings:
         identity: Digest of what the agents are told and of who they are.
         folder: The run's folder.
         workspace: The tree the gates judge when no agent works.
-        nested: Whether this session judges on behalf of another one.
+        alone: Whether gates judge without asking what the gates before them said: on
+            behalf of another session, or one lane by itself.
     """
 
     session: str
@@ -62,7 +63,7 @@ class Settings:
     identity: str
     folder: str
     workspace: str
-    nested: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +241,8 @@ class RunSession:
         if self.with_agents:
             return self._built_tree(gate)
         tree = self.project.root / self.settings.workspace
-        if self.settings.nested:
-            return Judged(tree, "nested")
+        if self.settings.alone:
+            return Judged(tree, "alone")
         self._require_gates_before(gate)
         return Judged(tree, self._key_as_is(gate))
 
