@@ -52,9 +52,10 @@ class Comparison:
     def changes(self, one: Node, other: Node) -> Iterator[Change]:
         """What has changed between the two themselves."""
         old, new = self._old.level(one), self._new.level(other)
-        if old.is_nothing or new.is_nothing:
-            if not (old.is_nothing and new.is_nothing):
-                shift = Shift.NARROWER if new.is_nothing else Shift.WIDER
+        was_nothing, is_nothing = self._old.is_nothing(one), self._new.is_nothing(other)
+        if was_nothing or is_nothing:
+            if was_nothing != is_nothing:
+                shift = Shift.NARROWER if is_nothing else Shift.WIDER
                 yield self._change(Judged(shift, _name(one, other), _there(one), _there(other)))
             return
         alternatives = _alternatives(one, old, other, new)

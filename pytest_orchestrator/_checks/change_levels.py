@@ -42,11 +42,6 @@ class Level(NamedTuple):
     notes: Keywords
 
     @property
-    def is_nothing(self) -> bool:
-        """Whether no value is allowed, as by ``false``."""
-        return list(self.keywords) == ["not"] and self.keywords["not"].value in (True, {})
-
-    @property
     def is_anything(self) -> bool:
         """Whether all values are allowed, as by ``true``."""
         return not any(self[:5])
@@ -74,6 +69,11 @@ class Levels:
     def has_made(self, schema: Node) -> bool:
         """Whether anybody has asked for the level of a schema."""
         return identity(self.outline.schema(schema)) in self._made
+
+    def is_nothing(self, schema: Node) -> bool:
+        """Whether no value is allowed, as by ``false``, whatever else is said."""
+        keywords = self.level(schema).keywords
+        return "not" in keywords and self.level(keywords["not"]).is_anything
 
     def _make(self, schema: Node) -> Level:
         keywords = normal(self.outline, schema)

@@ -34,7 +34,7 @@ class Pairs:
         """
         gone, more = list(old), list(new)
         pairs: list[Pair] = []
-        for fits in (_same_name, self.same):
+        for fits in (_same_name, _equal, self.same):
             pairs += _taken(gone, more, fits)
         alike = [(self._likeness(one, other), one, other) for one in gone for other in more]
         for likeness, one, other in sorted(alike, key=lambda found: -found[0]):
@@ -69,6 +69,10 @@ def _taken(gone: list[Node], more: list[Node], fits: Callable[[Node, Node], bool
 
 def _types(level: Level) -> list[str]:
     return [str(name.value) for name in level.keywords.get("type", Node(None)).elements()]
+
+
+def _equal(one: Node, other: Node) -> bool:
+    return not differ(one, other)
 
 
 def _same_name(one: Node, other: Node) -> bool:

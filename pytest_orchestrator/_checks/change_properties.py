@@ -47,7 +47,7 @@ def sent(level: Level, levels: Levels, direction: Direction) -> Sent:
         if name in properties or name not in level.properties
     }
     is_closed = any(
-        levels.level(level.keywords[key]).is_nothing
+        levels.is_nothing(level.keywords[key])
         for key in ("additionalProperties", "unevaluatedProperties")
         if key in level.keywords
     )

@@ -75,9 +75,9 @@ class _Run:
         gate, key = self.order.node, self.order.key
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         tree = workspaces.lay_out(self.order.tree, gate)
-        module = self.project.root / self.plan.gates[gate].tests
         folder = _fresh(self.folder / "judged" / gate)
-        record = judge(self.project, tree, [module], [gate], folder).gate(gate).record
+        state = judge(self.project, tree, [self.plan.gates[gate]], folder)
+        record = state.gate(gate).record
         if record is None or not record.tests:
             reason = f"{self.plan.gates[gate].tests} has no tests of {gate}: it cannot pass"
             self._write(GateBlocked(gate=gate, session=self.order.session, reason=reason))
@@ -131,14 +131,8 @@ class LaneJudge:
         gates = [gate for gate in known if self._knows_lanes(gate)]
         if not gates:
             return Verdict(str(part))
-        state = judge(
-            self.project,
-            tree,
-            [self.project.root / gate.tests for gate in gates],
-            [gate.name for gate in gates],
-            _fresh(self.folder / "judged" / str(part)),
-            lane=part.agent,
-        )
+        folder = _fresh(self.folder / "judged" / str(part))
+        state = judge(self.project, tree, gates, folder, lane=part.agent)
         findings = [
             Finding(test.rpartition("::")[2], record.reasons[test], gate.name)
             for gate in gates

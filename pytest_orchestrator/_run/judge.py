@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pytest_orchestrator._domain.plan import Plan
+    from pytest_orchestrator._domain.plan import Gate, Plan
     from pytest_orchestrator._domain.state import RunState
 
 _NOTHING_COLLECTED = 5
@@ -38,21 +38,14 @@ class Project:
 
 
 def judge(
-    project: Project,
-    tree: Path,
-    gates: Sequence[Path],
-    names: Sequence[str],
-    folder: Path,
-    *,
-    lane: str = "",
+    project: Project, tree: Path, gates: Sequence[Gate], folder: Path, *, lane: str = ""
 ) -> RunState:
     """Run the gates' tests on a tree and return what they recorded.
 
     Args:
         project: Whose gates judge.
         tree: What is judged.
-        gates: The gates' test modules.
-        names: The gates' names, in the same order.
+        gates: The gates.
         folder: Where the nested session keeps its ledger and log; made new.
         lane: Only the tests of this lane; empty for all.
 
@@ -60,46 +53,35 @@ def judge(
         Infra: pytest itself could not run; has the end of what it printed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *map(str, gates),
-        "--agents=off",
-        f"--runbook={project.runbook}",
-        f"--workspace={tree}",
-        f"--run-folder={folder}",
-        *(f"--gate={name}" for name in names),
-        *([f"--lane={lane}"] if lane else []),
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:randomly",
-        "-o",
-        "addopts=",
-        f"--rootdir={project.root}",
-        "-q",
-        "--tb=short",
-    ]  # fmt: skip - one option group a line
     log = folder / "pytest.log"
+    options = [f"--gate={gate.name}" for gate in gates] + ([f"--lane={lane}"] if lane else [])
     with log.open("wb") as output:
         done = subprocess.run(
-            command, cwd=project.root, env=_environment(), check=False,
+            [*_command(project, tree, folder), *options, *(gate.tests for gate in gates)],
+            cwd=project.root, env=_environment(), check=False,
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
     if done.returncode not in _JUDGED:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        names = ", ".join(gate.name for gate in gates)
         raise Infra(
-            f"the nested pytest that judges {', '.join(names)} ended with {done.returncode}; "
-            f"see {log}\n{tail}"
+            f"the nested pytest that judges {names} ended with {done.returncode}; see {log}\n{tail}"
         )
     ledger = Ledger(folder)
     try:
         return ledger.state()
     finally:
         ledger.close()
+
+
+def _command(project: Project, tree: Path, folder: Path) -> list[str]:
+    """Run pytest without agents and workers, and without what concerns the outer session."""
+    return [
+        sys.executable, "-m", "pytest",
+        "--agents=off", f"--runbook={project.runbook}", f"--workspace={tree}",
+        f"--run-folder={folder}", f"--rootdir={project.root}", "-o", "addopts=",
+        "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:randomly", "-q", "--tb=short",
+    ]  # fmt: skip
 
 
 def _environment() -> dict[str, str]:
