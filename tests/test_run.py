@@ -75,3 +75,17 @@ def test_one_phase_gets_what_it_needs_done_first(project: Project, mode: tuple[s
 
     assert again.ret == pytest.ExitCode.OK
     assert project.started() == ALL_TASKS
+
+
+@pytest.mark.slow
+def test_verdict_of_a_gate_that_was_changed_is_not_taken_for_granted(project: Project) -> None:
+    """A gate before the selected one is judged anew when its tests have changed."""
+    project.run("-n0")
+    project.edit("gates/test_g1.py", '"1.txt"', '"other.txt"')
+
+    result = project.run("-n0", "-m", "phase2")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert project.verdicts()["G1"] == "FAILED"
+    result.stdout.fnmatch_lines(["G2*BLOCKED*G1 is FAILED*"])
+    assert project.started() == ALL_TASKS

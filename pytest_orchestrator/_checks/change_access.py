@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from pytest_orchestrator._checks.change_parts import changed, remaining
+from pytest_orchestrator._checks.change_parts import changed, differ, part, remaining
 from pytest_orchestrator._checks.nodes import Node, canonical, join, shown
 from pytest_orchestrator._domain.change import Change, Direction, Effect
 
@@ -102,8 +102,11 @@ class SecurityChanges:
     def hints(self) -> Iterator[Change]:
         """Changes of what is only said about schemes."""
         for name, one in self._old.items():
-            if name in self._new:
-                yield from remaining(one, self._new[name], _SCHEME)
+            other = self._new.get(name, one)
+            yield from remaining(one, other, _SCHEME)
+            flows = part(one, "flows"), part(other, "flows")
+            if differ(*flows) and _essence(one) == _essence(other):
+                yield changed("annotation", "flows", *flows)
 
     def _redefined(self, way: Access, direction: Direction) -> Iterator[Change]:
         """A way that is called as before, but is another."""

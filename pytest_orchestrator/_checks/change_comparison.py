@@ -33,7 +33,7 @@ _WHOLE = ("contains", "else", "if", "not", "then")
 _SCHEMAS = (*_BELOW, *_MANY_BELOW, *_WHOLE)
 _ONE_WAY = ("readOnly", "writeOnly")
 _NOWHERE = Node(None)
-_PLAIN: dict[object, object] = {
+_PLAIN: dict[str, object] = {
     name: {"type": name}
     for name in ("array", "boolean", "integer", "null", "number", "object", "string")
 }
@@ -188,4 +188,4 @@ def _by_type(schema: Node, level: Level) -> list[Node]:
     types = level.keywords.get("type", schema)
     if list(level.keywords) != ["type"] or any(level[1:5]) or not isinstance(types.value, list):
         return [schema]
-    return [types._replace(value=_PLAIN.get(name, schema.value)) for name in types.value]
+    return [types._replace(value=_PLAIN.get(str(name), schema.value)) for name in types.value]

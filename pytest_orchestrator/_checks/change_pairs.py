@@ -29,12 +29,13 @@ class Pairs:
     ) -> tuple[list[Pair], list[Node], list[Node]]:
         """Pairs, then what is left of the old list, then what is left of the new one.
 
-        A schema goes with one of the same name, else with one that says the same,
-        else with the one it has most in common with, if there is anything.
+        A schema goes with one that is written the same, else with one of the same
+        name, else with one that says the same, else with the one it has most in
+        common with, if there is anything.
         """
         gone, more = list(old), list(new)
         pairs: list[Pair] = []
-        for fits in (_same_name, _equal, self.same):
+        for fits in (_equal, _same_name, self.same):
             pairs += _taken(gone, more, fits)
         alike = [(self._likeness(one, other), one, other) for one in gone for other in more]
         for likeness, one, other in sorted(alike, key=lambda found: -found[0]):
@@ -72,7 +73,7 @@ def _types(level: Level) -> list[str]:
 
 
 def _equal(one: Node, other: Node) -> bool:
-    return not differ(one, other)
+    return one.value == other.value
 
 
 def _same_name(one: Node, other: Node) -> bool:

@@ -17,6 +17,7 @@ from pytest_orchestrator._domain.scheduler import (
     Run,
     Wait,
     decide,
+    gates_before,
     is_decided,
     standing,
     why_blocked,
@@ -109,11 +110,15 @@ class Obtainer:
         return state.phase(part)
 
     def gate(self, gate: str) -> None:
-        """See to it that all a gate needs is decided; blocking."""
-        parts, gates = self.plan.needed_by_gate(gate)
-        for needed in sorted(gates & self._open_gates):
-            self._gate_itself(needed)
+        """See to it that all a gate needs is decided; blocking.
+
+        Also the gates before what it needs: that a phase was done does not mean
+        that they would still let it begin.
+        """
+        parts, _ = self.plan.needed_by_gate(gate)
         self._side_by_side(parts)
+        for before in gates_before(self.plan, gate):
+            self._gate_itself(before)
 
     def _side_by_side(self, parts: frozenset[Part]) -> None:
         """Have several parts carried out side by side."""
