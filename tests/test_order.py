@@ -20,7 +20,7 @@ PLAN = small_plan()
 LEFT_ONE, LEFT_TWO = Part("left", 1), Part("left", 2)
 RIGHT_ONE, RIGHT_TWO = Part("right", 1), Part("right", 2)
 
-some = settings(calm, max_examples=40)
+some = settings(calm, max_examples=25)
 
 
 @st.composite

@@ -55,7 +55,7 @@ RIGHT_ONE, RIGHT_TWO = Part("right", 1), Part("right", 2)
 NOTES = Part("writer", 0)
 DRAFT = ContractPublished(name="api", revision=0, sha256="digest", part="writer_phase0")
 # Each example asks about every part of a plan, in every session.
-some = settings(calm, max_examples=20)
+some = settings(calm, max_examples=15)
 
 
 @dataclass(frozen=True)

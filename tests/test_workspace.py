@@ -237,16 +237,17 @@ def test_base_is_made_once_by_several_processes(tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
+from pytest_orchestrator._domain.plan import Plan
 from pytest_orchestrator._run.workspace import Workspaces
-from tests.histories import small_plan
 
+workspaces = Workspaces(Plan.model_validate_json(sys.argv[1]), *map(Path, sys.argv[2:]))
 print("ready", flush=True)
 sys.stdin.readline()
-print(Workspaces(small_plan(), Path(sys.argv[1]), Path(sys.argv[2])).base())
+print(workspaces.base())
 """
-    command = [sys.executable, "-c", script, str(tmp_path / "run"), str(site.root)]
-    tests = str(Path(__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, *sys.path])}
+    plan = site.workspaces.plan.model_dump_json()
+    command = [sys.executable, "-c", script, plan, str(tmp_path / "run"), str(site.root)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     processes = [
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
