@@ -21,8 +21,6 @@ def main(arguments: list[str] | None = None) -> int:
             return max(_check(file) for file in asked.files)
         case "models":
             return _generate(asked.file)
-        case "diff":
-            return _diff(asked.old, asked.new)
         case _:
             from pytest_orchestrator._plugin.carry_out import carry_out  # noqa: PLC0415 - on demand
 
@@ -40,9 +38,6 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
     models = commands.add_parser("models", help="generate the JSON Schema of shared models")
     models.add_argument("file", type=Path, metavar="FILE", help="e.g. docs/contracts/models.md")
-    diff = commands.add_parser("diff", help="tell what a new OpenAPI document breaks")
-    diff.add_argument("old", type=Path, metavar="OLD", help="what consumers were built on")
-    diff.add_argument("new", type=Path, metavar="NEW", help="what is to take its place")
     one = commands.add_parser("carry-out")  # internal: one part or gate, in its own process
     one.add_argument("order")
     return parser
@@ -82,28 +77,6 @@ def _generate(file: Path) -> int:
     return _tell(f"{target} written", verdict)
 
 
-def _diff(old: Path, new: Path) -> int:
-    """Print what has changed from one OpenAPI document to the next."""
-    from pytest_orchestrator._checks.changes import changes, is_breaking, told  # noqa: PLC0415
-
-    documents = [_openapi(file) for file in (old, new)]
-    if None in documents:
-        return NOT_JUDGED
-    found = changes(*documents)
-    print(told(found))  # noqa: T201
-    return FINDINGS if is_breaking(found) else FINE
-
-
-def _openapi(file: Path) -> object | None:
-    """A valid OpenAPI document; ``None``, and what is wrong is printed, if it is not one."""
-    from pytest_orchestrator._checks.documents import read_document  # noqa: PLC0415 - on demand
-
-    data = _read(file)
-    if data is None or _tell_faults(_verdict(file, data)):
-        return None
-    return read_document(data, str(file))[0]
-
-
 def _read(file: Path) -> bytes | None:
     try:
         return file.read_bytes()
@@ -113,16 +86,12 @@ def _read(file: Path) -> bytes | None:
 
 
 def _tell(subject: str, verdict: Verdict) -> int:
-    if _tell_faults(verdict):
+    for finding in verdict.findings:
+        print(finding)  # noqa: T201
+    if not verdict.passed:
         return FINDINGS
     print(f"{subject}: fine")  # noqa: T201
     return FINE
-
-
-def _tell_faults(verdict: Verdict) -> bool:
-    for finding in verdict.findings:
-        print(finding)  # noqa: T201
-    return not verdict.passed
 
 
 if __name__ == "__main__":

@@ -65,24 +65,6 @@ def test_schema_is_written_next_to_its_page(page: Path) -> None:
     assert schema.read_bytes() == written
 
 
-def test_difference_of_two_documents_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """0 if nothing breaks, 1 if something does, 2 if one of them is no valid document."""
-    answer = {"200": {"description": "fine"}}
-    full = SPEC | {"paths": {"/health": {"get": {"responses": answer}}}}
-    old, new, broken = (tmp_path / name for name in ("old.json", "new.json", "broken.json"))
-    old.write_text(json.dumps(full))
-    new.write_text(json.dumps(SPEC))
-    broken.write_text("{")
-
-    assert main(["diff", str(old), str(old)]) == FINE
-    assert main(["diff", str(new), str(old)]) == FINE
-    assert main(["diff", str(old), str(new)]) == FINDINGS
-    assert "path /health is gone" in capsys.readouterr().out
-    assert main(["diff", str(old), str(broken)]) == NOT_JUDGED
-
-
 def test_internal_command_is_not_advertised(capsys: pytest.CaptureFixture[str]) -> None:
     """``--help`` tells of what is for people."""
     with pytest.raises(SystemExit):
