@@ -266,8 +266,8 @@ class Plan(_Value):
         return tuple(dict.fromkeys((*self.agents[agent].owns, *own)))
 
     def gates_of_lane(self, part: Part) -> tuple[str, ...]:
-        """The gates that may have something to say on a part: those up to its phase."""
-        return tuple(g.name for g in self.gates.values() if g.phase <= part.phase)
+        """The gates that may have something to say on a part by itself: those of its phase."""
+        return tuple(g.name for g in self.gates.values() if g.phase == part.phase)
 
     @cached_property
     def identity(self) -> str:

@@ -126,7 +126,7 @@ class LaneJudge:
         return verdict
 
     def gates(self, part: Part, tree: Path) -> Verdict:
-        """Have the gates up to this phase judge the lane alone."""
+        """Have the gates of this phase judge the lane alone."""
         known = [self.plan.gates[name] for name in self.plan.gates_of_lane(part)]
         gates = [gate for gate in known if self._knows_lanes(gate)]
         if not gates:

@@ -182,6 +182,7 @@ class Controller:
         running = [
             node for node, phase in state.phases.items()
             if phase.status == "running" and phase.session == self.session.settings.session
+            and not is_free(self.session.ledger.lock(node).path)
         ]  # fmt: skip
         if not running:
             return

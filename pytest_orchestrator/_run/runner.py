@@ -38,7 +38,7 @@ class Judge(Protocol):
         ...
 
     def gates(self, part: Part, tree: Path) -> Verdict:
-        """What the gates up to this phase have to say on this lane alone."""
+        """What the gates of this phase have to say on this lane alone."""
         ...
 
     def contract(self, contract: Contract, data: bytes) -> Verdict:
