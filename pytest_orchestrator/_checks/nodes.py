@@ -50,8 +50,10 @@ class Node(NamedTuple):
 
 def join(pointer: str, *tokens: object) -> str:
     """Lengthen a pointer by keys and indexes, escaped as they need to be."""
-    escaped = (str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
-    return "".join((pointer, *(f"/{token}" for token in escaped)))
+    for token in tokens:
+        escaped = str(token).replace("~", "~0").replace("/", "~1")
+        pointer = f"{pointer}/{escaped}"
+    return pointer
 
 
 def place(name: str, pointer: str) -> str:

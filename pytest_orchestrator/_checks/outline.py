@@ -31,11 +31,8 @@ class Outline:
 
     def __init__(self, document: object) -> None:
         self.root = Node(document)
-
-    @property
-    def ignores_siblings(self) -> bool:
+        self.ignores_siblings = str(self.root.child("openapi").value).startswith("3.0")
         """Whether what stands beside a ``$ref`` counts for nothing, as in OpenAPI 3.0."""
-        return str(self.root.child("openapi").value).startswith("3.0")
 
     def resolve(self, node: Node) -> Node:
         """The node itself, or what it refers to in the end."""

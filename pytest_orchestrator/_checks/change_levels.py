@@ -1,0 +1,191 @@
+"""One level of a schema: what it says itself, with everything that ``allOf`` adds to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
+
+from pytest_orchestrator._checks.nodes import Node, canonical, follow, join
+from pytest_orchestrator._checks.normal import SAYS_NOTHING, Keywords, normal, topics
+
+if TYPE_CHECKING:
+    from pytest_orchestrator._checks.outline import Outline
+
+CHOICES = ("anyOf", "oneOf")
+# They speak of all properties but those beside them, so they stay where they are.
+_SCOPED = frozenset(("additionalProperties", "patternProperties", "unevaluatedProperties"))
+_NO_NOTES = frozenset(("$defs", "$schema", "definitions"))
+_NULL = {"type": "null"}
+# 3.0 writes as a format what 3.1 writes as a keyword.
+_ENCODED = {
+    "byte": ("contentEncoding", "base64"),
+    "binary": ("contentMediaType", "application/octet-stream"),
+}
+
+
+class Level(NamedTuple):
+    """What a schema says, apart from the schemas below it.
+
+    Attributes:
+        keywords: In normal form; without those that have a field of their own.
+        properties: By name.
+        required: By name, each with the list it is in.
+        choices: The schemas of ``anyOf`` and ``oneOf``.
+        apart: Schemas of ``allOf`` that contradict the others or each other.
+        notes: What validates nothing, e.g. titles and defaults, by keyword.
+    """
+
+    keywords: Keywords
+    properties: dict[str, Node]
+    required: dict[str, Node]
+    choices: dict[str, tuple[Node, ...]]
+    apart: tuple[Node, ...]
+    notes: Keywords
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether all values are allowed, as by ``true``."""
+        return not any(self[:5])
+
+
+_EMPTY = Level({}, {}, {}, {}, (), {})
+
+
+class Levels:
+    """The levels of the schemas of one document; each is made once."""
+
+    def __init__(self, outline: Outline) -> None:
+        self.outline = outline
+        self._made: dict[tuple[str, int], Level] = {}
+
+    def level(self, schema: Node) -> Level:
+        """The level of a schema; nothing is said by one that is not there."""
+        key = identity(schema)
+        known = self._made.get(key)
+        if known is not None:
+            return known
+        there = self.outline.schema(schema)
+        if there is not schema:
+            return self._made.setdefault(key, self.level(there))
+        self._made[key] = _EMPTY  # of a schema that is part of itself
+        self._made[key] = self._make(schema)
+        return self._made[key]
+
+    def has_made(self, schema: Node) -> bool:
+        """Whether anybody has asked for the level of a schema."""
+        return identity(self.outline.schema(schema)) in self._made
+
+    def is_nothing(self, schema: Node) -> bool:
+        """Whether no value is allowed, as by ``false``, whatever else is said."""
+        keywords = self.level(schema).keywords
+        return "not" in keywords and self.level(keywords["not"]).is_anything
+
+    def _make(self, schema: Node) -> Level:
+        keywords = normal(self.outline, schema)
+        written = _taken(keywords, "allOf", list)
+        level = _own(keywords, schema)._replace(notes=self._notes(schema))
+        nodes = [self._standing(element) for element in written.elements()]
+        members = [self.level(node) for node in nodes]
+        # Whatever the order, the same ones are found to contradict any of the others.
+        everything = [level, *members]
+        for number, (node, member) in enumerate(zip(nodes, members, strict=True), start=1):
+            others = [*everything[:number], *everything[number + 1 :]]
+            agrees = all(_joined(member, other) is not None for other in others)
+            both = _joined(level, member) if agrees else None
+            level = level._replace(apart=(*level.apart, node)) if both is None else both
+        return level
+
+    def _standing(self, node: Node) -> Node:
+        """A schema of ``allOf`` where it stands; the normal form adds what is referred to."""
+        holder, _, index = node.pointer.rpartition("/")
+        if not holder.endswith("/$ref"):
+            return node
+        target = self.outline.target(follow(self.outline.root.value, f"#{quote(holder)}"))
+        beside = join(holder.removesuffix("/$ref"), "allOf", index)
+        return target if target.value is node.value else node._replace(pointer=beside)
+
+    def _notes(self, schema: Node) -> Keywords:
+        """A schema's own notes, then those of what it is made of, whatever their order."""
+        parts = [self.level(node).notes for node in self._parts(schema)]
+        found = sorted(
+            ((key, node) for notes in parts for key, node in notes.items()),
+            key=lambda note: canonical(note[1].value),
+        )
+        own = {key: node for key, node in schema.members() if _is_note(key, node.value)}
+        return {**dict(found), **own}
+
+    def _parts(self, schema: Node) -> list[Node]:
+        parts = list(schema.child("allOf").elements())
+        if "$ref" in schema:
+            parts.append(self.outline.target(schema.child("$ref")))
+        for choice in (key for key in CHOICES if key in schema):
+            real = [node for node in schema.child(choice).elements() if node.value != _NULL]
+            parts += real if len(real) == 1 else []
+        return parts
+
+
+def identity(schema: Node) -> tuple[str, int]:
+    """What tells a schema from all others; values alone may be shared, as ``True`` is."""
+    return schema.pointer, id(schema.value)
+
+
+def _own(keywords: Keywords, schema: Node) -> Level:
+    """The level without what ``allOf`` says."""
+    properties = dict(_taken(keywords, "properties", dict).members())
+    names = _taken(keywords, "required", list)
+    required = {str(name.value): names for name in names.elements()}
+    written = {key: tuple(_taken(keywords, key, list).elements()) for key in CHOICES}
+    choices = {key: nodes for key, nodes in written.items() if nodes}
+    nullable = schema.child("nullable")
+    if nullable.value is True and choices and "type" not in keywords:
+        # OpenAPI 3.0 gives it no meaning here, but whoever writes it means this.
+        first = next(iter(choices))
+        choices[first] += (nullable._replace(value=_NULL),)
+    return Level(_encoded(keywords), properties, required, choices, (), {})
+
+
+def _taken(keywords: Keywords, key: str, kind: type) -> Node:
+    """A keyword that is taken out, if it is well-formed; else it stays among the others."""
+    well_formed = key in keywords and isinstance(keywords[key].value, kind)
+    return keywords.pop(key) if well_formed else Node(None)
+
+
+def _encoded(keywords: Keywords) -> Keywords:
+    written = keywords.get("format", Node(None))
+    if written.value in ("byte", "binary"):
+        keyword, value = _ENCODED[str(written.value)]
+        rest = {key: node for key, node in keywords.items() if key != "format"}
+        return {keyword: written._replace(value=value), **rest}
+    return keywords
+
+
+def _is_note(key: str, value: object) -> bool:
+    if key in _NO_NOTES or (key == "deprecated" and value is False):
+        return False
+    return key in SAYS_NOTHING or key.startswith("x-")
+
+
+def _joined(some: Level, others: Level) -> Level | None:
+    """Both at once; ``None`` if that cannot be said in one level."""
+    keywords = {**some.keywords, **others.keywords}
+    properties = {**others.properties, **some.properties}
+    alike = _agree(some.keywords, others.keywords) and _agree(some.properties, others.properties)
+    on_one_side = topics(some.keywords.keys() ^ others.keywords.keys())
+    if not alike or on_one_side & topics(some.keywords) & topics(others.keywords):
+        return None
+    if some.choices.keys() & others.choices.keys() or (properties and _SCOPED & keywords.keys()):
+        return None
+    return Level(
+        keywords,
+        properties,
+        {**others.required, **some.required},
+        {**some.choices, **others.choices},
+        (*some.apart, *others.apart),
+        some.notes,
+    )
+
+
+def _agree(some: dict[str, Node], others: dict[str, Node]) -> bool:
+    """Whether they say the same of what both speak of."""
+    both = some.keys() & others.keys()
+    return all(canonical(some[key].value) == canonical(others[key].value) for key in both)
