@@ -99,6 +99,17 @@ class Task(_Value):
         return Part(self.agent, self.phase)
 
 
+class Generated(_Value):
+    """Files a consumer has a program make from a contract."""
+
+    command: Command
+    """``{contract}`` stands for the contract's file, ``{out}`` for the folder that takes the
+    tree's place, ``{python}`` for the interpreter pytest runs in."""
+    files: tuple[RelativePath, ...] = Field(min_length=1)
+    """What the command makes, relative to the tree and to ``{out}`` alike."""
+    timeout_s: float = Field(default=120.0, gt=0)
+
+
 class Contract(_Value):
     """A published document others build on."""
 
@@ -109,8 +120,12 @@ class Contract(_Value):
     consumers: tuple[Name, ...] = ()
     draft: RelativePath | None = None
     """A document that stands in until the contract is published; ``None``: there is none."""
+    draft_after_s: float = Field(default=0.0, ge=0)
+    """Seconds a task waits for the contract before it begins on the draft."""
     operations: tuple[Operation, ...] = ()
     """What an OpenAPI contract must at least describe, e.g. ``"GET /health"``."""
+    generated: dict[Name, Generated] = Field(default_factory=dict)
+    """By consumer: files that must be what a program makes of the contract."""
 
 
 class Stack(_Value):

@@ -24,18 +24,23 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        where: The place, as precise as it is known: ``"core-api.json#/paths/~1health"``.
+        where: The place, as precise as it is known: ``"core-api.json:12#/paths/~1health"``
+            is line 12, and a JSON pointer.
         what: A sentence for the person who will fix it.
         rule: Short stable name of the rule, e.g. ``"required"``; may be empty.
+        cure: What to do about it, as an order: ``"declare it in parameters"``; empty
+            where ``what`` already says it.
     """
 
     where: str
     what: str
     rule: str = ""
+    cure: str = ""
 
     def __str__(self) -> str:
         rule = f" [{self.rule}]" if self.rule else ""
-        return f"{self.where}: {self.what}{rule}"
+        cure = f"; {self.cure}" if self.cure else ""
+        return f"{self.where}: {self.what}{rule}{cure}"
 
 
 @dataclass(frozen=True, slots=True)
