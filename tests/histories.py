@@ -10,6 +10,7 @@ from pytest_orchestrator._domain.event import (
     AttemptFinished,
     AttemptStarted,
     ContractPublished,
+    ContractRead,
     Entry,
     Event,
     GateBlocked,
@@ -17,6 +18,7 @@ from pytest_orchestrator._domain.event import (
     GateTestFinished,
     NodeClaimed,
     PhaseFinished,
+    Revision,
     RunCreated,
     SessionCancelled,
     SessionStarted,
@@ -168,6 +170,9 @@ def _events(plan: Plan) -> st.SearchStrategy[Event]:
     commits = st.sampled_from(["", "c1", "c2"])
     keys = st.sampled_from(["old", "new"])
     numbers = st.integers(1, 3)
+    digests = st.sampled_from(["one", "two"])
+    effects = st.sampled_from(["", "breaking", "compatible", "annotation"])
+    revisions = st.builds(Revision, name=contracts, revision=st.integers(0, 2), sha256=digests)
     outcomes = st.sampled_from(Outcome)
     ended = st.sampled_from(["succeeded", "failed"])
     return st.one_of(
@@ -181,15 +186,19 @@ def _events(plan: Plan) -> st.SearchStrategy[Event]:
             PhaseFinished, part=parts, session=sessions, reason=reasons, commit=commits,
             status=st.sampled_from(["succeeded", "failed", "parked"]),
         ),
-        st.builds(AttemptStarted, part=parts, task=tasks, attempt=numbers),
+        st.builds(
+            AttemptStarted, part=parts, task=tasks, attempt=numbers,
+            contracts=st.lists(revisions, max_size=2).map(tuple),
+        ),
+        st.builds(ContractRead, part=parts, task=tasks, contract=revisions),
         st.builds(
             AttemptFinished, part=parts, task=tasks, attempt=numbers, status=ended,
             reason=reasons, commit=commits, cost_usd=st.sampled_from([0.0, 0.5]),
         ),
         st.builds(TaskParked, part=parts, task=tasks, reason=reasons),
         st.builds(
-            ContractPublished, name=contracts, revision=st.integers(0, 2), sha256=st.just("digest"),
-            part=parts,
+            ContractPublished, name=contracts, revision=st.integers(0, 2), sha256=digests,
+            part=parts, effect=effects, effect_on_draft=effects,
         ),
         st.builds(
             GateOpened, gate=gates, key=keys,

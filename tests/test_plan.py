@@ -17,7 +17,7 @@ def waits(plan: Plan) -> dict[Part | str, set[Part | str]]:
     """What each part and gate of a plan waits for."""
     everything: dict[Part | str, set[Part | str]] = {}
     for part in plan.parts:
-        parts, gates = plan.needed_by(part)
+        parts, gates = plan.rests_on(part)
         everything[part] = {*parts, *gates}
     for gate in plan.gates:
         parts, gates = plan.needed_by_gate(gate)
@@ -104,8 +104,8 @@ def test_a_draft_is_not_waited_for_but_a_gate_waits(plan: Plan) -> None:
     for part in plan.parts:
         for name in {n for t in plan.tasks_of(part) for n in t.needs} & set(plan.contracts):
             publisher = plan.publishing_task(name).part
-            waited_for = publisher in plan.needed_by(part)[0]
-            assert waited_for or publisher == part or plan.contracts[name].draft is not None
+            rests_on_it = publisher in plan.rests_on(part)[0]
+            assert rests_on_it or publisher == part or plan.contracts[name].draft is not None
 
 
 @calm

@@ -12,6 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from pytest_orchestrator._checks.models import schema_bytes
+
 ROOT = Path(__file__).parent.parent
 RUNBOOK: dict[str, Any] = tomllib.loads((ROOT / "runbook.toml").read_text(encoding="utf-8"))
 TASKS: dict[str, dict[str, Any]] = RUNBOOK["tasks"]
@@ -64,9 +66,17 @@ def document(path: str) -> Any:
     return json.loads(tree_after(PHASES[-1])[path])
 
 
+def shared_models() -> Any:
+    """The schema that is generated from the page of shared models."""
+    page = "docs/contracts/shared-models.md"
+    schema, verdict = schema_bytes(tree_after(PHASES[-1])[page], page)
+    verdict.raise_for_findings()
+    return json.loads(schema)
+
+
 def errors(model: str, value: object) -> list[str]:
     """What is wrong with a value by the shared models."""
-    schema = document("docs/contracts/shared-models.schema.json")
+    schema = shared_models()
     validator = Draft202012Validator(
         schema | {"$ref": f"#/$defs/{model}"}, format_checker=Draft202012Validator.FORMAT_CHECKER
     )
@@ -159,7 +169,7 @@ def test_published_document_is_valid_and_has_its_operations(contract: str) -> No
 @pytest.mark.parametrize("model", ["QueryResponse", "Citation"])
 def test_document_has_the_fields_of_the_shared_models(path: str, model: str) -> None:
     """The schemas of all documents have the fields of the shared models, and require them all."""
-    shared = document("docs/contracts/shared-models.schema.json")["$defs"][model]
+    shared = shared_models()["$defs"][model]
     schema = document(f"docs/contracts/{path}")["components"]["schemas"][model]
 
     assert schema["properties"].keys() == shared["properties"].keys()

@@ -905,7 +905,7 @@ def test_a_draft_opens_a_circle() -> None:
     """Who needs a contract that has a draft does not wait, so nothing waits for itself."""
     text = changed(('needs = ["models"]', 'needs = ["api-domain"]'), ('["plan-models", ', "["))
 
-    assert parse(text).needed_by(Part("api", 1)) == (frozenset(), frozenset())
+    assert parse(text).rests_on(Part("api", 1)) == (frozenset(), frozenset())
     assert (
         "core-domain -> api-domain -> core-api -> core-spec -> core-domain"
         in (
@@ -1057,7 +1057,7 @@ def unchecked(document: Document) -> Plan:
 def can_be_ordered(plan: Plan) -> bool:
     """Whether tasks can be done, and parts and gates be decided, one after another."""
     waits: dict[object, set[object]] = {
-        part: {needed for kind in plan.needed_by(part) for needed in kind} for part in plan.parts
+        part: {needed for kind in plan.rests_on(part) for needed in kind} for part in plan.parts
     }
     waits |= {
         gate: {needed for kind in plan.needed_by_gate(gate) for needed in kind}

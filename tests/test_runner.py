@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,23 +11,30 @@ from typing import TypeVar
 
 import pytest
 
-from pytest_orchestrator._domain.agent import AgentResult, Assignment, Usage
+from pytest_orchestrator._domain.agent import AgentResult, Assignment, ToolAnswer, Usage
 from pytest_orchestrator._domain.event import (
     AttemptFinished,
     AttemptStarted,
     ContractPublished,
     Event,
     PhaseFinished,
+    Revision,
     TaskParked,
 )
-from pytest_orchestrator._domain.plan import Contract, Part, Plan, Task
+from pytest_orchestrator._domain.plan import Part, Plan, Task
+from pytest_orchestrator._domain.scheduler import is_decided
+from pytest_orchestrator._domain.staleness import stale
 from pytest_orchestrator._domain.state import PhaseState
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
+from pytest_orchestrator._run.deliveries import Deliveries
 from pytest_orchestrator._run.ledger import Fenced, Ledger
+from pytest_orchestrator._run.registry import Registry
 from pytest_orchestrator._run.runner import PhaseRunner
+from pytest_orchestrator._run.snapshots import digest_of
 from pytest_orchestrator._run.watch import Claim, Watch
 from pytest_orchestrator._run.workspace import Workspaces
-from tests.histories import judged, small_document
+from tests.histories import finished, judged, small_document
+from tests.referees import WordReferee
 from tests.strategies import Document, plan_of
 
 E = TypeVar("E", bound=Event)
@@ -77,7 +86,6 @@ class Judged:
 
     on_lane: list[str] = field(default_factory=list)
     on_task: list[str] = field(default_factory=list)
-    refuses: bytes = b"invalid"
 
     def own_checks(self, task: Task, tree: Path) -> Verdict:
         """The next word on a task."""
@@ -88,10 +96,6 @@ class Judged:
         """The next word on a lane."""
         assert tree.is_dir()
         return _verdict(str(part), self.on_lane)
-
-    def contract(self, contract: Contract, data: bytes) -> Verdict:
-        """Whether it is the document that is not valid."""
-        return _verdict(contract.path, ["is not valid"] if data == self.refuses else [])
 
 
 def _verdict(check: str, words: list[str]) -> Verdict:
@@ -127,6 +131,8 @@ class Bench:
         self.agents = Agents()
         self.judge = Judged()
         self.watch = NoWatch()
+        self.referee = WordReferee()
+        self.registry = Registry(self.plan, self.ledger, self.referee)
         self.events(*judged("G1", Outcome.PASSED))
 
     def events(self, *events: Event) -> None:
@@ -140,10 +146,18 @@ class Bench:
         assert claimed is not None
         claimed[0].release()
         claim = Claim(str(part), session, claimed[1])
+        deliveries = Deliveries(self.plan, self.ledger, self.workspaces, self.registry, part)
         return PhaseRunner(
-            self.plan, self.ledger, self.workspaces, self.agents, self.judge, claim, self.watch,
-            part,
+            self.plan, self.ledger, self.workspaces, self.agents, self.judge, self.registry,
+            deliveries, claim, self.watch, part,
         )  # fmt: skip
+
+    def publish(self, text: str, contract: str = "api", *, draft: bool = False) -> None:
+        """Have a contract published by whoever may."""
+        value = self.plan.contracts[contract]
+        part = WRITER if draft or contract == "notes" else LEFT
+        path = (value.draft if draft else value.path) or ""
+        self.registry.publish(value, {path: text.encode()}, part, draft=draft)
 
     def run(self, part: Part, session: str = "now") -> PhaseState:
         """Carry out a part and return where it stands."""
@@ -210,13 +224,13 @@ def test_agent_without_a_service_has_no_stack(bench: Bench) -> None:
 
 def test_agent_is_told_what_is_published(bench: Bench) -> None:
     """Each contract with its latest revision."""
-    published = ContractPublished(name="api", revision=3, sha256="digest", part="left_phase2")
-    bench.events(published)
+    for text in ("one", "two"):
+        bench.publish(text)
 
     bench.run(RIGHT)
 
     (contract,) = bench.agents.asked[0].contracts.values()
-    assert ("api", 3, "docs/contracts/api.json") == (
+    assert ("api", 2, "docs/contracts/api.json") == (
         contract.name, contract.revision, contract.path
     )  # fmt: skip
 
@@ -449,7 +463,8 @@ def test_contract_that_is_not_valid_fails_the_attempt(bench: Bench) -> None:
     ]
 
     assert bench.run(LEFT).status == "succeeded"
-    assert "docs/contracts/api.json: is not valid" == bench.agents.asked[-1].error_context
+    told = "docs/contracts/api.json: is not valid [word]; write something else"
+    assert told == bench.agents.asked[-1].error_context
 
 
 def test_contract_that_a_later_task_breaks_fails_that_task(tmp_path: Path) -> None:
@@ -484,6 +499,271 @@ def test_draft_is_published_as_revision_zero(tmp_path: Path, owns: str) -> None:
     assert bench.run(WRITER).status == "succeeded"
 
     assert [("notes", 1), ("api", 0)] == bench.published()
+
+
+def test_draft_that_is_not_valid_fails_the_attempt(bench: Bench) -> None:
+    """Nobody begins on a document that says nothing."""
+    draft = "docs/contracts/api.draft.json"
+    bench.agents.work["write-notes"] = [writes("docs/contracts/notes.md", draft, content="invalid")]
+
+    assert bench.run(WRITER).status == "failed"
+    assert not bench.published()
+
+
+def test_schema_is_generated_next_to_its_page(bench: Bench) -> None:
+    """By nobody who could make a mistake; it is handed over and published with the page."""
+    bench.agents.work["write-notes"] = [writes("docs/contracts/notes.md", content="page")]
+
+    phase = bench.run(WRITER)
+
+    schema = "docs/contracts/notes.schema.json"
+    assert ["docs/contracts/notes.md", schema] == bench.files(phase.commit)
+    assert b"PAGE" == bench.workspaces.read("writer", phase.commit, schema)
+    (event,) = bench.told(ContractPublished)
+    assert {schema: digest_of(b"PAGE")} == event.files
+
+
+def test_contract_that_is_changed_without_a_task_for_it_is_a_new_revision(tmp_path: Path) -> None:
+    """Whoever edits its contract in a later phase does not change it behind anybody's back."""
+    document = small_document()
+    document["tasks"]["left-three"] = {"agent": "left", "phase": 3, "brief": "brief.md"}
+    bench = Bench(tmp_path, document)
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json")]
+    bench.agents.work["left-three"] = [writes("docs/contracts/api.json", content="breaking")]
+    bench.run(LEFT)
+
+    bench.run(Part("left", 3))
+
+    assert [("api", 1), ("api", 2)] == bench.published()
+    assert "breaking" == bench.told(ContractPublished)[-1].effect
+
+
+# ---------------------------------------------------------------- waiting for a contract
+
+
+def waiting_document(**contract: object) -> Document:
+    """The right lane has a task that needs the contract, and behind it one that does not."""
+    document = small_document()
+    document["contracts"]["api"] |= contract
+    document["tasks"]["right-more"] = {"agent": "right", "phase": 2, "brief": "brief.md"}
+    return document
+
+
+def test_independent_tasks_are_done_while_one_waits_for_a_contract(tmp_path: Path) -> None:
+    """And the one that waits begins when the contract is published, and has it."""
+    bench = Bench(tmp_path, waiting_document(draft_after_s=60.0))
+    bench.publish("draft", draft=True)
+    found: list[bytes] = []
+
+    def more(assignment: Assignment) -> None:
+        writes("right/more")(assignment)
+        threading.Timer(0.3, lambda: bench.publish("real")).start()
+
+    def two(assignment: Assignment) -> None:
+        found.append((assignment.workspace / "docs/contracts/api.json").read_bytes())
+
+    bench.agents.work |= {"right-more": [more], "right-two": [two]}
+
+    phase = bench.run(RIGHT)
+
+    assert ["right-more", "right-two"] == [a.task.name for a in bench.agents.asked]
+    assert ("succeeded", [b"real"]) == (phase.status, found)
+    assert [1] == [r.revision for r in bench.told(AttemptStarted)[-1].contracts]
+
+
+def test_task_begins_on_the_draft_when_the_contract_is_late(tmp_path: Path) -> None:
+    """Not before the time the runbook names, and not without the draft."""
+    bench = Bench(tmp_path, waiting_document(draft_after_s=0.5))
+    bench.publish("draft", draft=True)
+    began_s = time.monotonic()
+    begun: list[float] = []
+    bench.agents.work["right-two"] = [lambda _: begun.append(time.monotonic() - began_s)]
+
+    assert bench.run(RIGHT).status == "succeeded"
+
+    assert ["right-more", "right-two"] == [a.task.name for a in bench.agents.asked]
+    assert begun[0] >= 0.5
+    held = Revision(name="api", revision=0, sha256=digest_of(b"draft"))
+    assert held == bench.ledger.state().built_on["right"]["api"][0]
+
+
+def test_task_with_a_draft_does_not_wait_unless_it_is_told_to(bench: Bench) -> None:
+    """Without ``draft_after_s`` the draft is taken at once."""
+    bench.publish("draft", draft=True)
+
+    assert bench.run(RIGHT).status == "succeeded"
+
+
+def test_task_without_a_draft_waits_until_its_publisher_is_over(tmp_path: Path) -> None:
+    """Then nothing will come any more, and the task is parked."""
+    document = waiting_document()
+    del document["contracts"]["api"]["draft"]
+    bench = Bench(tmp_path, document)
+    over = finished("left_phase2", "failed")
+    bench.agents.work["right-more"] = [
+        lambda _: threading.Timer(0.3, lambda: bench.events(over)).start()
+    ]
+
+    phase = bench.run(RIGHT)
+
+    assert ["right-more"] == [a.task.name for a in bench.agents.asked]
+    assert ("parked", "right-two waits: contract api is not published, and there is no draft") == (
+        phase.status, phase.reason.removesuffix(" of it")
+    )  # fmt: skip
+
+
+def test_task_that_is_blocked_anyway_does_not_wait_for_a_contract(tmp_path: Path) -> None:
+    """A gate that has failed will not pass because a contract arrives."""
+    bench = Bench(tmp_path, waiting_document(draft_after_s=60.0))
+    bench.publish("draft", draft=True)
+    bench.events(*judged("G1", Outcome.FAILED))
+
+    assert bench.run(RIGHT).status == "parked"
+
+
+# ---------------------------------------------------------------- built on something else
+
+
+def test_work_on_a_draft_that_turns_out_wrong_is_given_back(bench: Bench) -> None:
+    """Its agent is told the differences, has the published contract, and then all is well."""
+    bench.publish("draft", draft=True)
+    bench.agents.work["right-two"] = [
+        lambda _: bench.publish("breaking one"), writes("right/mended")
+    ]  # fmt: skip
+
+    phase = bench.run(RIGHT)
+
+    first, second = bench.agents.asked
+    assert ("succeeded", "", "right-two", 2) == (
+        phase.status, first.error_context, second.task.name, second.attempt
+    )  # fmt: skip
+    assert second.error_context.splitlines() == [
+        "contract api: you built on its draft; revision 1 is published by now, and is breaking "
+        "for you. It lies in your workspace; these are the differences:",
+        "1 breaking, 0 compatible, 0 annotation",
+        "  breaking (both): #/: draft became breaking one",
+    ]
+    assert ["docs/contracts/api.draft.json", "docs/contracts/api.json"] == sorted(
+        str(p.relative_to(second.workspace)) for p in second.workspace.glob("docs/contracts/*")
+    )
+    assert 1 == bench.ledger.state().built_on["right"]["api"][0].revision
+
+
+@pytest.mark.parametrize("effect", ["compatible", "annotation"])
+def test_work_that_still_fits_is_not_paid_for_twice(bench: Bench, effect: str) -> None:
+    """What changed is harmless; that it was built on the draft can still be seen."""
+    bench.publish("draft", draft=True)
+    bench.agents.work["right-two"] = [lambda _: bench.publish(f"{effect} one")]
+
+    assert bench.run(RIGHT).status == "succeeded"
+
+    assert 1 == len(bench.agents.asked)
+    (each,) = stale(bench.plan, bench.ledger.state())
+    assert ("right", 0, effect, False) == (
+        each.agent, each.held.revision, each.effect, each.demands_work
+    )  # fmt: skip
+
+
+def test_part_that_was_over_is_taken_up_again_when_a_contract_breaks_it(bench: Bench) -> None:
+    """What it rests on was replaced after it had succeeded."""
+    bench.publish("draft", draft=True)
+    bench.run(RIGHT)
+    assert is_decided(bench.plan, bench.ledger.state(), RIGHT, session="now")
+    bench.publish("breaking one")
+    assert not is_decided(bench.plan, bench.ledger.state(), RIGHT, session="now")
+
+    assert bench.run(RIGHT).status == "succeeded"
+
+    assert [1, 2] == [assignment.attempt for assignment in bench.agents.asked]
+    assert is_decided(bench.plan, bench.ledger.state(), RIGHT, session="now")
+
+
+def test_work_that_cannot_be_mended_fails_its_part(bench: Bench) -> None:
+    """After as many attempts as any task has."""
+    bench.publish("draft", draft=True)
+    bench.run(RIGHT)
+    bench.publish("breaking one")
+    bench.agents.work["right-two"] = [fails]
+
+    phase = bench.run(RIGHT)
+
+    assert ("failed", "right: I could not [agent]") == (phase.status, phase.reason)
+    assert [1, 2, 3] == [assignment.attempt for assignment in bench.agents.asked]
+
+
+def test_generated_files_are_made_again_whatever_has_changed(tmp_path: Path) -> None:
+    """A consumer whose files a program makes of the contract gets its task back for each revision."""
+    document = small_document()
+    document["contracts"]["api"]["generated"] = {
+        "right": {"command": ["make", "{contract}", "{out}"], "files": ["right/client.py"]}
+    }
+    bench = Bench(tmp_path, document)
+    bench.publish("one")
+    bench.run(RIGHT)
+    bench.publish("compatible two")
+
+    bench.run(RIGHT)
+
+    assert [1, 2] == [assignment.attempt for assignment in bench.agents.asked]
+
+
+# ---------------------------------------------------------------- tools
+
+
+def test_agent_publishes_in_the_middle_of_its_attempt(bench: Bench) -> None:
+    """At once, in the name of its own task, and once."""
+    seen: list[object] = []
+
+    def spec(assignment: Assignment) -> None:
+        assert assignment.contract_tools is not None
+        writes("docs/contracts/api.json", content="one")(assignment)
+        arguments = {"name": "api", "content": "one"}
+        seen.append(assignment.contract_tools.call("publish_contract", arguments))
+        seen.append(bench.published())
+
+    bench.agents.work["left-spec"] = [spec]
+
+    assert bench.run(LEFT).status == "succeeded"
+    assert seen == [ToolAnswer("api: revision 1 is published"), [("api", 1)]]
+    assert [("api", 1)] == bench.published()
+
+
+@pytest.mark.parametrize("written", ["", "old"])
+def test_what_was_published_by_tool_is_in_the_workspace_afterwards(
+    bench: Bench, written: str
+) -> None:
+    """Though the agent wrote no file, or an older one before; so nothing old is published again."""
+    if written:
+        bench.agents.work["left-two"] = [writes("docs/contracts/api.json", content=written)]
+
+    def spec(assignment: Assignment) -> None:
+        assert assignment.contract_tools is not None
+        arguments = {"name": "api", "content": "one"}
+        assignment.contract_tools.call("publish_contract", arguments)
+
+    bench.agents.work["left-spec"] = [spec]
+
+    phase = bench.run(LEFT)
+
+    assert b"one" == bench.workspaces.read("left", phase.commit, "docs/contracts/api.json")
+    assert [("api", 1)] == bench.published()
+
+
+def test_contract_that_was_read_in_the_middle_is_what_the_work_rests_on(bench: Bench) -> None:
+    """A later revision than the one that was there at first."""
+    bench.publish("one")
+
+    def two(assignment: Assignment) -> None:
+        assert assignment.contract_tools is not None
+        bench.publish("breaking two")
+        answer = assignment.contract_tools.call("read_contract", {"name": "api"})
+        assert "breaking two" == answer.text
+
+    bench.agents.work["right-two"] = [two]
+
+    assert bench.run(RIGHT).status == "succeeded"
+    assert 1 == len(bench.agents.asked)
+    assert 2 == bench.ledger.state().built_on["right"]["api"][0].revision
 
 
 # ---------------------------------------------------------------- who comes late, who died

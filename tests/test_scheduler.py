@@ -77,7 +77,7 @@ class Asked:
 
     def is_decided(self, part: Part) -> bool:
         """Whether a part is over, as far as the session goes."""
-        return is_decided(self.state.phase(part), self.session)
+        return is_decided(self.plan, self.state, part, session=self.session)
 
 
 @st.composite
@@ -165,7 +165,9 @@ def test_asking_again_and_again_carries_out_every_part_once(plan: Plan, seed: in
 
 def _can_be_judged(plan: Plan, state: RunState, gate: str, open_gates: frozenset[str]) -> bool:
     parts, gates = plan.needed_by_gate(gate)
-    return not gates & open_gates and all(is_decided(state.phase(p), "now") for p in parts)
+    return not gates & open_gates and all(
+        is_decided(plan, state, part, session="now") for part in parts
+    )
 
 
 # ---------------------------------------------------------------- gates
@@ -182,7 +184,7 @@ def test_gates_before_a_gate_are_all_it_rests_on(plan: Plan) -> None:
 
 
 def _reached(plan: Plan, node: Part | str) -> set[Part | str]:
-    parts, gates = plan.needed_by(node) if isinstance(node, Part) else plan.needed_by_gate(node)
+    parts, gates = plan.rests_on(node) if isinstance(node, Part) else plan.needed_by_gate(node)
     below: set[Part | str] = {*parts, *gates}
     return below.union(*(_reached(plan, needed) for needed in below))
 

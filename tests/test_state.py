@@ -23,6 +23,7 @@ from pytest_orchestrator._domain.event import (
     TaskParked,
     parse_event,
 )
+from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.scheduler import is_decided
 from pytest_orchestrator._domain.state import GateRecord, RunState, fold
 from pytest_orchestrator._domain.verdict import Outcome
@@ -31,6 +32,7 @@ from tests.strategies import calm
 
 PLAN = small_plan()
 LEFT = "left_phase1"
+LEFT_ONE = Part.parse(LEFT)
 NOT_PASSED = [outcome for outcome in Outcome if outcome is not Outcome.PASSED]
 
 
@@ -269,24 +271,24 @@ def test_whoever_takes_over_from_the_dead_is_told() -> None:
 @pytest.mark.parametrize("status", ["failed", "parked"])
 def test_part_that_did_not_succeed_is_over_only_for_its_session(status: str) -> None:
     """Another session does it again."""
-    phase = state_after(claimed(LEFT), finished(LEFT, status)).phase(LEFT)
+    state = state_after(claimed(LEFT), finished(LEFT, status))
 
-    assert is_decided(phase, "now")
-    assert not is_decided(phase, "later")
+    assert is_decided(PLAN, state, LEFT_ONE, session="now")
+    assert not is_decided(PLAN, state, LEFT_ONE, session="later")
 
 
 def test_part_that_succeeded_is_over_for_everybody() -> None:
     """What is done is not done again, in no session."""
-    phase = state_after(claimed(LEFT), finished(LEFT)).phase(LEFT)
+    state = state_after(claimed(LEFT), finished(LEFT))
 
-    assert is_decided(phase, "now")
-    assert is_decided(phase, "later")
+    assert is_decided(PLAN, state, LEFT_ONE, session="now")
+    assert is_decided(PLAN, state, LEFT_ONE, session="later")
 
 
 @pytest.mark.parametrize("events", [[], [claimed(LEFT)]])
 def test_part_that_nobody_has_ended_is_not_over(events: list[Event]) -> None:
     """Neither what is pending nor what is running is decided."""
-    assert not is_decided(state_after(*events).phase(LEFT), "now")
+    assert not is_decided(PLAN, state_after(*events), LEFT_ONE, session="now")
 
 
 @pytest.mark.parametrize(("status", "is_done"), [("succeeded", True), ("failed", False)])

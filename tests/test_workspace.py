@@ -540,7 +540,9 @@ def test_interrupted_part_is_not_blamed_for_what_others_published_meanwhile(site
     site.workspaces.prepare(RunState(), LEFT)
     site.write("left", "left/half.txt")
 
-    before = site.workspaces.prepare(finished_with({WRITER: writer}), LEFT)
+    before = site.workspaces.prepare(
+        finished_with({WRITER: writer}), LEFT, {"docs/contracts/notes.md": b"notes"}
+    )
 
     assert ["docs/contracts/notes.md", "left/half.txt"] == listed(site.lane("left"))
     assert not told(site.workspaces.collect("left", before, "attempt"))
@@ -594,10 +596,71 @@ def test_lane_sees_contracts_and_not_the_code_of_others(site: Site) -> None:
     """An agent with a service builds against what was published, not against what was built."""
     left = site.attempt(LEFT, "left/code.txt", "docs/contracts/api.json")
     writer = site.attempt(WRITER, "docs/text/a.md", "docs/contracts/notes.md")
+    published = {"docs/contracts/api.json": b"1", "docs/contracts/notes.md": b"2"}
 
-    site.workspaces.prepare(finished_with({LEFT: left, WRITER: writer}), RIGHT_TWO)
+    site.workspaces.prepare(finished_with({LEFT: left, WRITER: writer}), RIGHT_TWO, published)
 
     assert ["docs/contracts/api.json", "docs/contracts/notes.md"] == listed(site.lane("right"))
+    assert [b"1", b"2"] == [site.lane("right", path).read_bytes() for path in sorted(published)]
+
+
+def test_lane_sees_no_contract_that_was_not_published(site: Site) -> None:
+    """Neither what its publisher has written so far, nor what the project had before the run."""
+    put(site.root / "docs" / "contracts" / "api.json", "of old")
+    left = site.attempt(LEFT, "left/code.txt", "docs/contracts/api.json")
+
+    site.workspaces.prepare(finished_with({LEFT: left}), RIGHT_TWO)
+
+    assert [] == listed(site.lane("right"))
+
+
+def test_publisher_keeps_its_own_contract_as_it_wrote_it(site: Site) -> None:
+    """It is what it works on, whatever was published of it."""
+    commit = site.attempt(LEFT, "docs/contracts/api.json")
+    state = finished_with({LEFT: commit})
+
+    site.workspaces.prepare(state, LEFT_TWO, {"docs/contracts/api.json": b"published"})
+
+    assert b"published" != site.lane("left", "docs/contracts/api.json").read_bytes()
+
+
+def test_what_is_placed_is_not_the_agents_doing(site: Site) -> None:
+    """Contracts that arrive in the middle of a part are in the commit an attempt is held against."""
+    before = site.workspaces.prepare(RunState(), LEFT)
+    site.write("left", "left/half.txt")
+
+    placed = site.workspaces.place("left", before, {"docs/contracts/notes.md": b"notes"})
+
+    assert b"notes" == site.lane("left", "docs/contracts/notes.md").read_bytes()
+    assert not told(site.workspaces.collect("left", placed, "attempt"))
+
+
+def test_what_is_placed_does_not_follow_links_of_the_agent(site: Site, tmp_path: Path) -> None:
+    """A folder that was made a link out of the workspace becomes a folder again."""
+    before = site.workspaces.prepare(RunState(), LEFT)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (site.lane("left") / "docs").symlink_to(tmp_path)
+    (tmp_path / "contracts").symlink_to(outside)
+
+    site.workspaces.place("left", before, {"docs/contracts/notes.md": b"notes"})
+
+    assert [] == list(outside.iterdir())
+    assert b"notes" == site.lane("left", "docs/contracts/notes.md").read_bytes()
+
+
+def test_generated_schema_is_nobodys_to_write(site: Site) -> None:
+    """Not even its page's publisher's, who is told which file to change."""
+    before = site.workspaces.prepare(RunState(), WRITER)
+    site.write("writer", "docs/contracts/notes.schema.json", "docs/contracts/notes.md")
+
+    collected = site.workspaces.collect("writer", before, "attempt")
+
+    first = str(collected.verdict.findings[0])
+    assert first == (
+        "docs/contracts/notes.schema.json: is generated from docs/contracts/notes.md, which is "
+        "the file to change [ownership]"
+    )
 
 
 def test_agent_without_a_service_sees_everything(site: Site) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,49 @@ class ContractRef:
     sha256: str
 
 
+class ToolDescription(NamedTuple):
+    """A tool, as a model is shown it.
+
+    Attributes:
+        name: ``"publish_contract"``.
+        what: What it does, in full sentences.
+        arguments: A JSON Schema for each, by name.
+        required: The names of those that must be given.
+    """
+
+    name: str
+    what: str
+    arguments: dict[str, dict[str, str]]
+    required: tuple[str, ...] = ()
+
+
+class ToolAnswer(NamedTuple):
+    """What a tool answers.
+
+    Attributes:
+        text: What the agent is shown; bytes that are no UTF-8 are lone surrogates in it.
+        status: 0 fine, 1 findings, 2 could not be judged.
+        is_document: Whether ``text`` is a contract to the byte, and no sentence.
+    """
+
+    text: str
+    status: int = 0
+    is_document: bool = False
+
+
+class Tools(Protocol):
+    """What an agent may ask of the orchestrator while it works."""
+
+    @property
+    def descriptions(self) -> tuple[ToolDescription, ...]:
+        """What there is to call."""
+        ...
+
+    def call(self, tool: str, arguments: Mapping[str, object]) -> ToolAnswer:
+        """Do what is asked; never raises for what an agent can get wrong."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """What one agent is told in one attempt.
@@ -53,7 +96,12 @@ class Assignment:
         attempt: From 1.
         budget: The bounds of this attempt.
         contracts: What has been published so far, by name.
-        error_context: Why the attempt before this one was not good enough; empty on the first.
+        error_context: Why the attempt before this one was not good enough, or what has changed
+            in a contract since; empty on the first.
+        contract_tools: For back-ends that offer tools to a model: publishing and reading
+            contracts; ``None`` outside of a run.
+        environment: For back-ends that start processes: to be added to their environment.
+            It lets ``python -m pytest_orchestrator publish`` do what the tools do.
     """
 
     task: Task
@@ -66,6 +114,8 @@ class Assignment:
     tools: tuple[str, ...] = ()
     contracts: Mapping[str, ContractRef] = field(default_factory=dict)
     error_context: str = ""
+    contract_tools: Tools | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from pytest_orchestrator._domain.change import Effect
 from pytest_orchestrator._domain.verdict import Outcome
 
 
@@ -71,6 +72,15 @@ class PhaseFinished(_Event):
     """What the agent built; empty if it failed."""
 
 
+class Revision(_Event):
+    """Which bytes of a contract somebody has in hand."""
+
+    name: str
+    revision: int
+    """From 1; 0 is the draft."""
+    sha256: str
+
+
 class AttemptStarted(_Event):
     """An agent was given a task."""
 
@@ -78,6 +88,8 @@ class AttemptStarted(_Event):
     part: str
     task: str
     attempt: int
+    contracts: tuple[Revision, ...] = ()
+    """What lay in the workspace of the contracts this agent consumes."""
 
 
 class AttemptFinished(_Event):
@@ -112,6 +124,21 @@ class ContractPublished(_Event):
     revision: int
     sha256: str
     part: str
+    files: dict[str, str] = Field(default_factory=dict)
+    """Digests of the other files it is made of, by path in the tree."""
+    effect: Effect | Literal[""] = ""
+    """What it does to whoever built on the revision before; empty for the first."""
+    effect_on_draft: Effect | Literal[""] = ""
+    """What it does to whoever built on the draft; empty if there was none."""
+
+
+class ContractRead(_Event):
+    """An agent asked for a contract in the middle of an attempt."""
+
+    kind: Literal["contract_read"] = "contract_read"
+    part: str
+    task: str
+    contract: Revision
 
 
 class GateOpened(_Event):
@@ -154,6 +181,7 @@ Event = Annotated[
     | AttemptFinished
     | TaskParked
     | ContractPublished
+    | ContractRead
     | GateOpened
     | GateTestFinished
     | GateBlocked,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from hashlib import sha256
+from pathlib import PurePosixPath
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -127,6 +128,16 @@ class Contract(_Value):
     generated: dict[Name, Generated] = Field(default_factory=dict)
     """By consumer: files that must be what a program makes of the contract."""
 
+    @property
+    def schema_path(self) -> str | None:
+        """The file that is generated next to a page of shared models; ``None`` for others."""
+        return schema_path_of(self.path) if self.kind == "models" else None
+
+    @property
+    def all_paths(self) -> tuple[str, ...]:
+        """Where the contract, its draft and its generated schema stand."""
+        return tuple(filter(None, (self.path, self.draft, self.schema_path)))
+
 
 class Stack(_Value):
     """How a kind of service is recognised, built, started and tested.
@@ -230,7 +241,8 @@ class Plan(_Value):
     def needed_by(self, part: Part) -> tuple[frozenset[Part], frozenset[str]]:
         """The parts and gates that must be decided before a part may start.
 
-        A contract with a draft is not waited for: the part starts on the draft.
+        Contracts are not among them: the part starts with what does not need
+        them, and waits for them while it is under way.
         """
         parts: set[Part] = set()
         gates: set[str] = set()
@@ -242,9 +254,47 @@ class Plan(_Value):
                     gates.add(name)
                 elif name in self.tasks:
                     parts.add(self.tasks[name].part)
-                elif (contract := self.contracts[name]).draft is None:
-                    parts.add(self.publishing_task(contract.name).part)
         return frozenset(parts - {part}), frozenset(gates)
+
+    def awaited_by(self, part: Part) -> frozenset[Part]:
+        """The parts whose contracts a part waits for while it is under way.
+
+        A contract whose draft is taken at once is not waited for.
+        """
+        return frozenset(
+            self.publishing_task(contract.name).part
+            for contract in self._contracts_needed_by(part)
+            if contract.draft is None or contract.draft_after_s
+        ) - {part}
+
+    def rests_on(self, part: Part) -> tuple[frozenset[Part], frozenset[str]]:
+        """The parts and gates without which a part cannot be done as a whole.
+
+        A contract with a draft is not among them: the part may be done on the draft.
+        """
+        parts, gates = self.needed_by(part)
+        publishing = {
+            self.publishing_task(contract.name).part
+            for contract in self._contracts_needed_by(part)
+            if contract.draft is None
+        }
+        return parts | publishing - {part}, gates
+
+    def _contracts_needed_by(self, part: Part) -> tuple[Contract, ...]:
+        names = dict.fromkeys(name for task in self.tasks_of(part) for name in task.needs)
+        return tuple(self.contracts[name] for name in names if self._is_contract(name))
+
+    def _is_contract(self, name: str) -> bool:
+        return not (name in self.gates or name in self.tasks) and name in self.contracts
+
+    def consumed_by(self, task: Task) -> tuple[Contract, ...]:
+        """The contracts of others that a task builds on: its own needs and its agent's."""
+        return tuple(
+            contract
+            for contract in self.contracts.values()
+            if contract.publisher != task.agent
+            and (task.agent in contract.consumers or contract.name in task.needs)
+        )
 
     def needed_by_gate(self, gate: str) -> tuple[frozenset[Part], frozenset[str]]:
         """The parts and gates that must be decided before a gate can judge."""
@@ -267,7 +317,7 @@ class Plan(_Value):
         while todo:
             node = todo.pop()
             parts, gates = (
-                self.needed_by(node) if isinstance(node, Part) else self.needed_by_gate(node)
+                self.rests_on(node) if isinstance(node, Part) else self.needed_by_gate(node)
             )
             todo += [p for p in parts if p not in seen_parts]
             todo += [g for g in gates if g not in seen_gates]
@@ -279,6 +329,11 @@ class Plan(_Value):
         """Everything an agent may write: its folders and files, and its own contracts."""
         own = [c.path for c in self.contracts.values() if c.publisher == agent]
         return tuple(dict.fromkeys((*self.agents[agent].owns, *own)))
+
+    def delivered_paths(self, agent: str) -> tuple[str, ...]:
+        """What an agent hands over: what it may write, and what is generated from that."""
+        own = [c.schema_path for c in self.contracts.values() if c.publisher == agent]
+        return tuple(dict.fromkeys((*self.owned_paths(agent), *filter(None, own))))
 
     def gates_of_lane(self, part: Part) -> tuple[str, ...]:
         """The gates that may have something to say on a part by itself: those of its phase."""
@@ -301,6 +356,11 @@ class Plan(_Value):
 def owns(paths: tuple[str, ...], path: str) -> bool:
     """Whether ``path`` is one of the files or below one of the folders of ``paths``."""
     return any(path == p or (p.endswith("/") and path.startswith(p)) for p in paths)
+
+
+def schema_path_of(page: str) -> str:
+    """The JSON Schema next to a page of shared models: ``"a/models.schema.json"``."""
+    return str(PurePosixPath(page).with_suffix(".schema.json"))
 
 
 def phase_numbers(expression: str) -> frozenset[int]:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._domain.staleness import stale_work
 from pytest_orchestrator._domain.verdict import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pytest_orchestrator._domain.plan import Plan, Task
     from pytest_orchestrator._domain.state import PhaseState, RunState
 
@@ -46,8 +49,9 @@ def decide(
 ) -> Decision:
     """Say what somebody who needs ``part`` should do next.
 
-    A part that succeeded is never done again. One that failed or was parked is
-    done again by the next session, not by this one.
+    A part that succeeded is not done again, unless a contract it was built on was
+    replaced by one that breaks it. One that failed or was parked is done again by
+    the next session, not by this one.
 
     Args:
         plan: The plan of this run.
@@ -57,21 +61,22 @@ def decide(
         open_gates: The gates that still have to be judged in this session.
     """
     phase = state.phase(part)
-    if is_decided(phase, session):
+    if is_decided(plan, state, part, session=session):
         return Reuse(phase)
     if phase.status == "running" and phase.session == session:
         return Wait()
     parts, gates = plan.needed_by(part)
-    open_parts = {p for p in parts if not is_decided(state.phase(p), session)}
+    open_parts = {p for p in parts if not is_decided(plan, state, p, session=session)}
     if open_parts or gates & open_gates:
         return Need(frozenset(open_parts), gates & open_gates)
     return Run()
 
 
-def is_decided(phase: PhaseState, session: str) -> bool:
+def is_decided(plan: Plan, state: RunState, part: Part, *, session: str) -> bool:
     """Whether a part is over, as far as this session goes."""
+    phase = state.phase(part)
     if phase.status == "succeeded":
-        return True
+        return not stale_work(plan, state, part)
     return phase.status in {"failed", "parked"} and phase.session == session
 
 
@@ -94,7 +99,7 @@ def gates_before(plan: Plan, node: Part | str) -> tuple[str, ...]:
     while todo:
         current = todo.pop()
         parts, gates = (
-            plan.needed_by(current) if isinstance(current, Part) else plan.needed_by_gate(current)
+            plan.rests_on(current) if isinstance(current, Part) else plan.needed_by_gate(current)
         )
         found |= gates
         new = (set(parts) | set(gates)) - seen
@@ -119,9 +124,19 @@ def why_blocked(plan: Plan, state: RunState, gate: str, *, session: str) -> str:
     return blocked
 
 
-def missing_for(plan: Plan, state: RunState, task: Task, *, session: str) -> str:
-    """What a task still waits for, as a sentence; empty if it can be done now."""
-    for name in task.needs:
+def missing_for(
+    plan: Plan, state: RunState, task: Task, *, session: str, but: Collection[str] = ()
+) -> str:
+    """What a task still waits for, as a sentence; empty if it can be done now.
+
+    Args:
+        plan: The plan of this run.
+        state: What the ledger knows.
+        task: What is to be done.
+        session: The session that asks.
+        but: Needs that are not asked about.
+    """
+    for name in (need for need in task.needs if need not in but):
         if name in plan.gates:
             outcome, reason = standing(state, name, session=session)
             if outcome is not Outcome.PASSED:
@@ -136,6 +151,43 @@ def missing_for(plan: Plan, state: RunState, task: Task, *, session: str) -> str
             if publishing.part != task.part or publishing.name not in state.tasks_done:
                 return f"contract {name} is not published, and there is no draft of it"
     return ""
+
+
+def awaited_for(
+    plan: Plan, state: RunState, task: Task, *, session: str, waited_s: float
+) -> tuple[str, ...]:
+    """The contracts a task had better wait for, because they may still come.
+
+    One without a draft may come until the part that publishes it is decided; for
+    one with a draft nobody waits longer than its ``draft_after_s``.
+
+    Args:
+        plan: The plan of this run.
+        state: What the ledger knows.
+        task: What is to be done.
+        session: The session that asks.
+        waited_s: Seconds since its part began.
+    """
+    return tuple(
+        name
+        for name in task.needs
+        if name not in plan.gates
+        and name not in plan.tasks
+        and _may_come(plan, state, name, task, session=session, waited_s=waited_s)
+    )
+
+
+def _may_come(
+    plan: Plan, state: RunState, name: str, task: Task, *, session: str, waited_s: float
+) -> bool:
+    head = state.contracts.get(name)
+    publishing = plan.publishing_task(name).part
+    if (head is not None and head.revision) or publishing == task.part:
+        return False
+    contract = plan.contracts[name]
+    if contract.draft is not None and waited_s >= contract.draft_after_s:
+        return False
+    return not is_decided(plan, state, publishing, session=session)
 
 
 def _is_there(state: RunState, task: Task, *, asking: Task) -> bool:

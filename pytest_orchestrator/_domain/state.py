@@ -9,17 +9,20 @@ from pytest_orchestrator._domain.event import (
     AttemptFinished,
     AttemptStarted,
     ContractPublished,
+    ContractRead,
     Entry,
     GateBlocked,
     GateOpened,
     GateTestFinished,
     NodeClaimed,
     PhaseFinished,
+    Revision,
     RunCreated,
     SessionCancelled,
     SessionStarted,
     TaskParked,
 )
+from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -115,6 +118,12 @@ class RunState:
     """Latest fencing token and worker of each claimed node."""
     contracts: dict[str, ContractPublished] = field(default_factory=dict)
     """The latest revision of each contract, drafts included."""
+    revisions: dict[str, tuple[ContractPublished, ...]] = field(default_factory=dict)
+    """Every revision of each contract, oldest first."""
+    in_hand: dict[str, dict[str, Revision]] = field(default_factory=dict)
+    """By task and contract: the latest revision its agent has had in its last attempt."""
+    built_on: dict[str, dict[str, tuple[Revision, str]]] = field(default_factory=dict)
+    """By agent and contract: the revision its work rests on, and the task that was last done."""
     tasks_done: frozenset[str] = frozenset()
     """Tasks whose last attempt succeeded; their part may still be under way."""
     session: str = ""
@@ -142,7 +151,7 @@ def fold(entries: Iterable[Entry], state: RunState | None = None) -> RunState:
     return state
 
 
-def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901 - one match over all events
+def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - one match over all events
     event = entry.event
     match event:
         case RunCreated():
@@ -156,7 +165,9 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901 - one match
         case AttemptStarted():
             phase = state.phase(event.part)
             attempts = {**phase.attempts, event.task: event.attempt}
-            state = replace(state, tasks_done=state.tasks_done - {event.task})
+            in_hand = {**state.in_hand, event.task: {c.name: c for c in event.contracts}}
+            tasks_done = state.tasks_done - {event.task}
+            state = replace(state, tasks_done=tasks_done, in_hand=in_hand)
             return _with_phase(state, event.part, replace(phase, attempts=attempts))
         case AttemptFinished():
             done = {event.task} if event.status == "succeeded" else set()
@@ -165,6 +176,8 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901 - one match
             state = replace(state, cost_usd=spent, tasks_done=tasks_done)
             phase = state.phase(event.part)
             phase = replace(phase, reason=event.reason, built=event.commit or phase.built)
+            if done:
+                state = _rests_on(state, event)
             return _with_phase(state, event.part, phase)
         case TaskParked():
             phase = state.phase(event.part)
@@ -173,7 +186,14 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901 - one match
         case PhaseFinished():
             return _finished(state, entry, event)
         case ContractPublished():
-            return replace(state, contracts={**state.contracts, event.name: event})
+            revisions = (*state.revisions.get(event.name, ()), event)
+            return replace(
+                state,
+                contracts={**state.contracts, event.name: event},
+                revisions={**state.revisions, event.name: revisions},
+            )
+        case ContractRead():
+            return _read(state, event)
         case GateOpened():
             return _opened(state, entry, event)
         case GateTestFinished():
@@ -185,6 +205,24 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901 - one match
 
 def _with_phase(state: RunState, part: str, phase: PhaseState) -> RunState:
     return replace(state, phases={**state.phases, part: phase})
+
+
+def _rests_on(state: RunState, event: AttemptFinished) -> RunState:
+    """A task is done: its agent's work rests on what it had in hand."""
+    agent = Part.parse(event.part).agent
+    now = {name: (held, event.task) for name, held in state.in_hand.get(event.task, {}).items()}
+    built_on = {**state.built_on, agent: {**state.built_on.get(agent, {}), **now}}
+    return replace(state, built_on=built_on)
+
+
+def _read(state: RunState, event: ContractRead) -> RunState:
+    """Whoever has seen a later revision has it in hand; looking back takes nothing away."""
+    held = state.in_hand.get(event.task, {})
+    known = held.get(event.contract.name)
+    if known is not None and known.revision >= event.contract.revision:
+        return state
+    held = {**held, event.contract.name: event.contract}
+    return replace(state, in_hand={**state.in_hand, event.task: held})
 
 
 def _claimed(state: RunState, entry: Entry, event: NodeClaimed) -> RunState:

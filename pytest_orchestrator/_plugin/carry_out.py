@@ -12,10 +12,13 @@ from pytest_orchestrator import _backends
 from pytest_orchestrator._domain.event import GateBlocked, GateOpened, GateTestFinished
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
+from pytest_orchestrator._plugin.referee import ContractReferee
+from pytest_orchestrator._run.deliveries import Deliveries
 from pytest_orchestrator._run.judge import Project, judge
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import RUN_LOCK
 from pytest_orchestrator._run.obtain import Order
+from pytest_orchestrator._run.registry import Registry
 from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator._run.runner import PhaseRunner
 from pytest_orchestrator._run.watch import Claim, Watch
@@ -23,7 +26,7 @@ from pytest_orchestrator._run.workspace import Workspaces
 from pytest_orchestrator.errors import GateFailed, Infra, Unverifiable
 
 if TYPE_CHECKING:
-    from pytest_orchestrator._domain.plan import Contract, Gate, Plan, Task
+    from pytest_orchestrator._domain.plan import Gate, Plan, Task
     from pytest_orchestrator._stack.process import ProcessRuntime
 
 
@@ -63,9 +66,12 @@ class _Run:
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         judge_ = LaneJudge(self.plan, self.project, self.folder)
         watch = Watch(Ledger(self.folder), self.folder / RUN_LOCK, self.claim)
+        registry = Registry(self.plan, self.ledger, ContractReferee())
+        deliveries = Deliveries(self.plan, self.ledger, workspaces, registry, part)
         runner = PhaseRunner(
-            self.plan, self.ledger, workspaces, backend, judge_, self.claim, watch, part
-        )
+            self.plan, self.ledger, workspaces, backend, judge_, registry, deliveries, self.claim,
+            watch, part,
+        )  # fmt: skip
         watch.start(on_deadline=runner.out_of_time)
         runner.run()
 
@@ -145,25 +151,6 @@ class LaneJudge:
     def _knows_lanes(self, gate: Gate) -> bool:
         """Whether a gate's module can have a test of one lane; collecting it for nothing costs."""
         return "lane" in (self.project.root / gate.tests).read_text()
-
-    def contract(self, contract: Contract, data: bytes) -> Verdict:
-        """Whether a document may be published."""
-        from pytest_orchestrator._checks.documents import read_document  # noqa: PLC0415 - on demand
-        from pytest_orchestrator._checks.models import check_models  # noqa: PLC0415 - on demand
-        from pytest_orchestrator._checks.openapi import (  # noqa: PLC0415 - on demand
-            check_covers,
-            check_openapi,
-        )
-
-        if contract.kind == "models":
-            return check_models(data, contract.path)
-        document, verdict = read_document(data, contract.path)
-        if document is None:
-            return verdict
-        verdict += check_openapi(document, contract.path)
-        if verdict.passed:
-            verdict += check_covers(document, contract.operations, contract.path)
-        return verdict
 
     def _runtime(self, name: str, tree: Path) -> ProcessRuntime:
         from pytest_orchestrator._stack.process import ProcessRuntime  # noqa: PLC0415 - on demand

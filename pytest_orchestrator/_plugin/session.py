@@ -279,8 +279,8 @@ class RunSession:
 
     @cached_property
     def _tree_as_is(self) -> str:
-        """Digest of everything in the judged tree that some agent owns."""
-        paths = {p for agent in self.plan.agents for p in self.plan.owned_paths(agent)}
+        """Digest of everything in the judged tree that some agent hands over."""
+        paths = {p for agent in self.plan.agents for p in self.plan.delivered_paths(agent)}
         tree = self.project.root / self.settings.workspace
         index = self.folder / "indexes" / f"as-is-{os.getpid()}"
         index.parent.mkdir(parents=True, exist_ok=True)

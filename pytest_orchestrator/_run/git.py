@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pytest_orchestrator.errors import Infra
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _SETTINGS = (
@@ -164,6 +165,25 @@ class Git:
                     self("update-index", "-z", "--index-info", stdin=entries)
         return self("write-tree")
 
+    def overlay(self, base: str, files: Mapping[str, bytes | None]) -> str:
+        """The tree id of ``base`` with the given files in it; ``None`` for those not to be there.
+
+        The index then says what that tree says.
+        """
+        self._load(base)
+        for path, data in files.items():
+            self("rm", "--cached", "-r", "-q", "-f", "--ignore-unmatch", "--", path)
+            if data is not None:
+                blob = self("hash-object", "-w", "--stdin", stdin=data)
+                self("update-index", "--add", "--replace", "--cacheinfo", f"100644,{blob},{path}")
+        return self("write-tree")
+
+    def put(self, base: str, files: Mapping[str, bytes]) -> str:
+        """The same, and write those files into the work tree, whatever is in their place."""
+        tree = self.overlay(base, files)
+        self("checkout-index", "--force", "--", *files)
+        return tree
+
     def checkout(self, tree: str) -> None:
         """Make the work tree exactly ``tree``; nothing else stays, ignored or not."""
         self._load(tree)
@@ -181,8 +201,13 @@ class Git:
         found = [entry.split("\t", 1) for entry in entries if entry.startswith("120000")]
         return {path: self("cat-file", "blob", described.split()[2]) for described, path in found}
 
+    def files(self, tree: str, folder: str) -> tuple[str, ...]:
+        """The paths of all files below a folder of a tree, links left out; sorted."""
+        entries = self("ls-tree", "-r", "-z", tree, "--", f"{folder}/").split("\0")
+        return tuple(e.split("\t", 1)[1] for e in entries if e.startswith("100"))
+
     def read(self, commit: str, path: str) -> bytes | None:
-        """The exact bytes of a file in a commit; ``None`` if it has no such file."""
-        if " blob " not in self("ls-tree", commit, "--", path):
+        """The exact bytes of a file in a commit; ``None`` if it has no such file, or a link."""
+        if not self("ls-tree", commit, "--", path).startswith("100"):
             return None
         return self.raw("cat-file", "blob", f"{commit}:{path}")

@@ -105,7 +105,7 @@ class Obtainer:
         Raises:
             Cancelled: The session is stopping.
         """
-        while not is_decided((state := self.ledger.state()).phase(part), self.session):
+        while not self._is_decided((state := self.ledger.state()), part):
             self._advance(state, part)
         return state.phase(part)
 
@@ -124,12 +124,15 @@ class Obtainer:
         """Have several parts carried out side by side."""
         while True:
             state = self.ledger.state()
-            left = [p for p in sorted(parts) if not is_decided(state.phase(p), self.session)]
+            left = [p for p in sorted(parts) if not self._is_decided(state, p)]
             if not left:
                 return
             for part in left:
                 self._start_what_can(state, part)
             self._pause(state)
+
+    def _is_decided(self, state: RunState, part: Part) -> bool:
+        return is_decided(self.plan, state, part, session=self.session)
 
     def _gate_itself(self, gate: str) -> None:
         while gate in self._open_gates:
@@ -151,17 +154,31 @@ class Obtainer:
         self._runners = [r for r in self._runners if r.poll() is None]
         time.sleep(POLL_S)
 
-    def _start_what_can(self, state: RunState, part: Part) -> None:
-        """Start a part, or whatever of what it needs can be started."""
+    def _start_what_can(
+        self, state: RunState, part: Part, asked: set[Part | str] | None = None
+    ) -> None:
+        """Start a part and whoever publishes what it waits for, or what it needs before that.
+
+        Args:
+            state: What the ledger knows.
+            part: What is needed.
+            asked: What has been looked at; two parts may wait for each other's contracts.
+        """
+        asked = set() if asked is None else asked
+        if part in asked:
+            return
+        asked.add(part)
         decision = decide(self.plan, state, part, session=self.session, open_gates=self._open_gates)
         match decision:
             case Need(parts, gates):
                 for needed in sorted(parts):
-                    self._start_what_can(state, needed)
+                    self._start_what_can(state, needed, asked)
                 for gate in sorted(gates):
-                    self._start_gate(state, gate)
+                    self._start_gate(state, gate, asked)
             case Run() | Wait():
                 self._start_part(part)
+                for publishing in sorted(self.plan.awaited_by(part)):
+                    self._start_what_can(state, publishing, asked)
             case Reuse():
                 pass
 
@@ -172,7 +189,7 @@ class Obtainer:
             node,
             session=self.session,
             worker=self.worker,
-            still=lambda s: not is_decided(s.phase(part), self.session),
+            still=lambda s: not self._is_decided(s, part),
         )
         if claimed is None:
             return
@@ -195,14 +212,18 @@ class Obtainer:
         event = PhaseFinished(part=str(part), session=self.session, status="failed", reason=reason)
         self.ledger.append(event, node=str(part), token=token)
 
-    def _start_gate(self, state: RunState, gate: str) -> None:
+    def _start_gate(self, state: RunState, gate: str, asked: set[Part | str] | None = None) -> None:
         """Get a gate judged that is not part of this session; done when it is in the ledger."""
+        asked = set() if asked is None else asked
+        if gate in asked:
+            return
+        asked.add(gate)
         parts, gates = self.plan.needed_by_gate(gate)
-        undecided = [p for p in sorted(parts) if not is_decided(state.phase(p), self.session)]
+        undecided = [p for p in sorted(parts) if not self._is_decided(state, p)]
         for part in undecided:
-            self._start_what_can(state, part)
+            self._start_what_can(state, part, asked)
         for before in sorted(gates & self._open_gates):
-            self._start_gate(state, before)
+            self._start_gate(state, before, asked)
         if undecided or gates & self._open_gates:
             return
         reason = why_blocked(self.plan, state, gate, session=self.session)

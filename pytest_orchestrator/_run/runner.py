@@ -12,22 +12,33 @@ from pytest_orchestrator._domain.event import (
     AttemptStarted,
     Event,
     PhaseFinished,
+    Revision,
     TaskParked,
 )
 from pytest_orchestrator._domain.plan import owns
-from pytest_orchestrator._domain.scheduler import missing_for
+from pytest_orchestrator._domain.scheduler import awaited_for, missing_for
+from pytest_orchestrator._domain.staleness import stale_work
 from pytest_orchestrator._domain.verdict import Finding, Verdict
-from pytest_orchestrator._run import registry
+from pytest_orchestrator._run.contract_tools import ContractTools
+from pytest_orchestrator._run.registry import references
+from pytest_orchestrator._run.tool_socket import tool_socket
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
     from pytest_orchestrator._domain.agent import AgentBackend
-    from pytest_orchestrator._domain.plan import Contract, Part, Plan, Task
+    from pytest_orchestrator._domain.plan import Part, Plan, Task
+    from pytest_orchestrator._domain.staleness import Stale
+    from pytest_orchestrator._domain.state import RunState
+    from pytest_orchestrator._run.deliveries import Deliveries
     from pytest_orchestrator._run.ledger import Ledger
+    from pytest_orchestrator._run.registry import Registry
     from pytest_orchestrator._run.watch import Claim, Watch
     from pytest_orchestrator._run.workspace import Workspaces
+
+LISTEN_S = 0.02
+"""Seconds between two looks at the ledger while a task waits for a contract."""
 
 
 class Judge(Protocol):
@@ -41,10 +52,6 @@ class Judge(Protocol):
         """What the gates of this phase have to say on this lane alone."""
         ...
 
-    def contract(self, contract: Contract, data: bytes) -> Verdict:
-        """Whether a document may be published."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class _Done:
@@ -55,9 +62,11 @@ class _Done:
 class PhaseRunner:
     """Carries out one part, and writes to the ledger how it went.
 
-    Tasks whose needs are not met are parked while the others go on. When all
-    that could be done is done, the gates judge the lane by itself; on a finding
-    the last task is given back to its agent, with the findings as context.
+    Tasks that wait for a contract begin as soon as it is published; meanwhile the
+    others go on. Tasks whose needs will not be met are parked. When all that could
+    be done is done, what was built on a revision that a later one breaks is given
+    back, with the differences as context; then the gates judge the lane by itself,
+    and on a finding the last task is given back, with the findings.
     """
 
     def __init__(
@@ -67,6 +76,8 @@ class PhaseRunner:
         workspaces: Workspaces,
         backend: AgentBackend,
         judge: Judge,
+        registry: Registry,
+        deliveries: Deliveries,
         claim: Claim,
         watch: Watch,
         part: Part,
@@ -76,23 +87,31 @@ class PhaseRunner:
         self.workspaces = workspaces
         self.backend = backend
         self.judge = judge
+        self.registry = registry
+        self.deliveries = deliveries
         self.claim = claim
         self.watch = watch
         self.part = part
         self.budget = plan.budget_of(part.agent)
         self.under_way: tuple[Task, int, float] | None = None
         """The task, attempt and monotonic start of the attempt that is running."""
+        self._began_s = time.monotonic()
+        self._placed: dict[str, str] = {}
+        """Digests of the contracts' files in the workspace, by path."""
 
     def run(self) -> None:
         """Do the part; returns when its end is in the ledger."""
         state = self.ledger.state()
         context = state.phase(self.part).reason
-        commit = self.workspaces.prepare(state, self.part)
+        self._placed = self.registry.shown(state)
+        published = {path: self.registry.snapshot(d) for path, d in self._placed.items()}
+        commit = self.workspaces.prepare(state, self.part, published)
         done, parked = self._all_tasks(commit, context)
+        done = self._reconciled(done)
         if done.verdict.passed:
             done = self._until_gates_agree(done)
         if done.verdict.passed:
-            self._publish(done.commit)
+            done = _Done(done.commit, self.deliveries.publish(done.commit, self.claim.token))
         self._finish(done, parked)
 
     def out_of_time(self) -> None:
@@ -111,19 +130,45 @@ class PhaseRunner:
         state = self.ledger.state()
         todo = [t for t in self.plan.tasks_of(self.part) if t.name not in state.tasks_done]
         done = _Done(commit, Verdict(str(self.part)))
-        while True:
-            waits = {t.name: self._missing(t) for t in todo}
-            task = next((t for t in todo if not waits[t.name]), None)
-            if task is None:
+        while todo:
+            state = self.ledger.state()
+            awaited = {t.name: self._awaited(state, t) for t in todo}
+            waits = {t.name: self._missing(state, t, but=awaited[t.name]) for t in todo}
+            task = next((t for t in todo if not (waits[t.name] or awaited[t.name])), None)
+            if task is not None:
+                done = self._until_done(task, done.commit, context)
+                context = ""
+                if not done.verdict.passed:
+                    return done, {}
+                todo.remove(task)
+            elif any(awaited[t.name] and not waits[t.name] for t in todo):
+                time.sleep(LISTEN_S)
+            else:
                 break
-            done = self._until_done(task, done.commit, context)
-            context = ""
-            if not done.verdict.passed:
-                return done, {}
-            todo.remove(task)
-        for name, reason in waits.items():
+        parked = {t.name: self._missing(self.ledger.state(), t) for t in todo}
+        for name, reason in parked.items():
             self._write(TaskParked(part=str(self.part), task=name, reason=reason))
-        return done, waits
+        return done, parked
+
+    def _reconciled(self, done: _Done) -> _Done:
+        """Give back what rests on a revision of a contract that a later one breaks."""
+        while done.verdict.passed:
+            work = stale_work(self.plan, self.ledger.state(), self.part)
+            if not work:
+                break
+            task = self.plan.tasks[work[0].task]
+            context = "\n".join(self._outdated(each) for each in work if each.task == task.name)
+            done = self._until_done(task, done.commit, context)
+        return done
+
+    def _outdated(self, each: Stale) -> str:
+        held, head = each.held, each.head
+        was = f"revision {held.revision}" if held.revision else "its draft"
+        return (
+            f"contract {held.name}: you built on {was}; revision {head.revision} is published by "
+            f"now, and is {each.effect} for you. It lies in your workspace; these are the "
+            f"differences:\n{self.registry.differences(held)}"
+        )
 
     def _until_done(self, task: Task, commit: str, context: str) -> _Done:
         """Give a task to its agent until it is done, or the attempts are used up."""
@@ -151,83 +196,79 @@ class PhaseRunner:
 
     def _attempt(self, task: Task, commit: str, context: str) -> _Done:
         """One attempt: the agent's turn, then ownership, contracts and the task's own checks."""
-        attempt = self.ledger.state().phase(self.part).attempts.get(task.name, 0) + 1
-        self._write(AttemptStarted(part=str(self.part), task=task.name, attempt=attempt))
+        state = self.ledger.state()
+        attempt = state.phase(self.part).attempts.get(task.name, 0) + 1
+        before = self._with_latest_contracts(state, commit)
+        self._write(
+            AttemptStarted(
+                part=str(self.part), task=task.name, attempt=attempt,
+                contracts=self._in_hand(state, task),
+            )
+        )  # fmt: skip
         began_s = time.monotonic()
         self.under_way = (task, attempt, began_s)
         self.watch.allow(self.budget.max_wall_s)
-        result = self._ask(task, attempt, context)
+        result = self._ask(state, task, attempt, context)
         self.watch.allow(None)
         self.under_way = None
         label = f"{task.name} attempt {attempt}"
-        collected = self.workspaces.collect(self.part.agent, commit, label)
-        verdict = collected.verdict
+        collected = self.workspaces.collect(self.part.agent, before, label)
+        commit, verdict = collected.commit, collected.verdict
         if result.status == "failed":
             verdict += Verdict(label, (Finding(self.part.agent, result.reason, "agent"),))
         if verdict.passed:
-            verdict += self._contracts(task, collected.commit)
+            commit = self.deliveries.complete(before, commit)
+            verdict += self.deliveries.check(commit, task)
             verdict += self.judge.own_checks(task, self.workspaces.lane(self.part.agent))
         judged = AgentResult(
             "succeeded" if verdict.passed else "failed", _told(verdict), result.usage
         )
-        built = collected.commit if verdict.passed else ""
-        self._record_attempt(task, attempt, judged, began_s, built)
-        return _Done(collected.commit, verdict)
+        self._record_attempt(task, attempt, judged, began_s, commit if verdict.passed else "")
+        return _Done(commit, verdict)
 
-    def _ask(self, task: Task, attempt: int, context: str) -> AgentResult:
-        stack = next((s.stack for s in self.plan.services.values() if s.agent == task.agent), "")
-        assignment = Assignment(
-            task=task,
-            agent=self.plan.agents[task.agent],
-            brief=self.plan.briefs.get(task.brief, ""),
-            workspace=self.workspaces.lane(task.agent),
-            stack=stack,
-            tools=self.plan.stacks[stack].tools if stack else (),
-            attempt=attempt,
-            budget=self.budget,
-            contracts=registry.references(self.plan, self.ledger.state()),
-            error_context=context,
+    def _with_latest_contracts(self, state: RunState, commit: str) -> str:
+        """Have in the workspace what was published since it was laid out."""
+        shown = self.registry.shown(state)
+        own = self.plan.delivered_paths(self.part.agent)
+        new = {
+            path: self.registry.snapshot(digest)
+            for path, digest in shown.items()
+            if self._placed.get(path) != digest and not owns(own, path)
+        }
+        self._placed = shown
+        return self.workspaces.place(self.part.agent, commit, new) if new else commit
+
+    def _in_hand(self, state: RunState, task: Task) -> tuple[Revision, ...]:
+        heads = (state.contracts.get(c.name) for c in self.plan.consumed_by(task))
+        return tuple(
+            Revision(name=head.name, revision=head.revision, sha256=head.sha256)
+            for head in heads
+            if head is not None
         )
-        try:
-            return self.backend.carry_out(assignment)
-        except Exception as error:  # noqa: BLE001 - a broken back-end is a failed attempt, not a lost run
-            return AgentResult(
-                "failed", f"the back-end {self.backend.name} broke: {type(error).__name__}: {error}"
+
+    def _ask(self, state: RunState, task: Task, attempt: int, context: str) -> AgentResult:
+        stack = next((s.stack for s in self.plan.services.values() if s.agent == task.agent), "")
+        tools = ContractTools(self.plan, self.ledger, self.registry, task, self.claim.token)
+        with tool_socket(tools, self.ledger.folder / "sockets") as environment:
+            assignment = Assignment(
+                task=task,
+                agent=self.plan.agents[task.agent],
+                brief=self.plan.briefs.get(task.brief, ""),
+                workspace=self.workspaces.lane(task.agent),
+                stack=stack,
+                tools=self.plan.stacks[stack].tools if stack else (),
+                attempt=attempt,
+                budget=self.budget,
+                contracts=references(self.plan, state),
+                error_context=context,
+                contract_tools=tools,
+                environment=environment,
             )
-
-    def _contracts(self, task: Task, commit: str) -> Verdict:
-        """Whether everything is there and valid that the part publishes once this task is done."""
-        verdict = Verdict(task.name)
-        for name in self._published_by(self.ledger.state().tasks_done | {task.name}):
-            contract = self.plan.contracts[name]
-            data = self.workspaces.read(self.part.agent, commit, contract.path)
-            if data is None:
-                missing = Finding(contract.path, f"contract {name} was not written", "contract")
-                verdict += Verdict(task.name, (missing,))
-            else:
-                verdict += self.judge.contract(contract, data)
-        return verdict
-
-    def _publish(self, commit: str) -> None:
-        """Publish the contracts that finished tasks have written, and drafts of others'."""
-        published = self._published_by(self.ledger.state().tasks_done)
-        owned = self.plan.agents[self.part.agent].owns
-        for contract in self.plan.contracts.values():
-            is_final = contract.name in published
-            path = contract.path if is_final else contract.draft
-            if path is None or not (is_final or owns(owned, path)):
-                continue
-            data = self.workspaces.read(self.part.agent, commit, path)
-            if data is not None:
-                registry.publish(
-                    self.ledger, contract, data, self.part, draft=not is_final,
-                    token=self.claim.token,
-                )  # fmt: skip
-
-    def _published_by(self, tasks: Collection[str]) -> tuple[str, ...]:
-        """The contracts that those of the part's tasks publish."""
-        own = (t for t in self.plan.tasks_of(self.part) if t.name in tasks)
-        return tuple(name for task in own for name in task.publishes)
+            try:
+                return self.backend.carry_out(assignment)
+            except Exception as error:  # noqa: BLE001 - a broken back-end is a failed attempt, not a lost run
+                what = f"the back-end {self.backend.name} broke: {type(error).__name__}: {error}"
+                return AgentResult("failed", what)
 
     def _finish(self, done: _Done, parked: dict[str, str]) -> None:
         status: Literal["succeeded", "failed", "parked"] = "parked" if parked else "succeeded"
@@ -249,8 +290,12 @@ class PhaseRunner:
         own = [t for t in self.plan.tasks_of(self.part) if t.name in done]
         return own[-1] if own else None
 
-    def _missing(self, task: Task) -> str:
-        return missing_for(self.plan, self.ledger.state(), task, session=self.claim.session)
+    def _missing(self, state: RunState, task: Task, *, but: Collection[str] = ()) -> str:
+        return missing_for(self.plan, state, task, session=self.claim.session, but=but)
+
+    def _awaited(self, state: RunState, task: Task) -> tuple[str, ...]:
+        waited_s = time.monotonic() - self._began_s
+        return awaited_for(self.plan, state, task, session=self.claim.session, waited_s=waited_s)
 
     def _record_attempt(
         self, task: Task, attempt: int, result: AgentResult, began_s: float, commit: str = ""

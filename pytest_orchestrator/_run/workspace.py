@@ -13,7 +13,7 @@ from pytest_orchestrator._run.git import Git
 from pytest_orchestrator._run.locks import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pytest_orchestrator._domain.plan import Part, Plan
@@ -67,25 +67,46 @@ class Workspaces:
         """The folder an agent works in."""
         return self.folder / "lanes" / agent
 
-    def prepare(self, state: RunState, part: Part) -> str:
+    def prepare(
+        self, state: RunState, part: Part, published: Mapping[str, bytes] | None = None
+    ) -> str:
         """Lay out a lane's workspace for a part and return its commit.
 
-        The agent finds what it has built so far and what others have published.
+        The agent finds what it has built so far and what others have published: of
+        contracts the very bytes of ``published``, by path, and nothing that was not.
         An agent without a service of its own finds everybody's work. What an
         attempt of the same part left in the agent's own paths that failed, or
         whose runner died, is still there, but not in the commit.
         """
         git = self._lane_git(part.agent)
         git.tree.mkdir(parents=True, exist_ok=True)
-        commit = git.commit(self._lane_tree(git, state, part), f"{part} begins")
+        tree = self._lane_tree(git, state, part)
+        tree = git.overlay(tree, self._contracts_for(part.agent, published or {}))
+        commit = git.commit(tree, f"{part} begins")
         marker = self._marker(part.agent)
         content = commit
         if marker.exists() and marker.read_text() == str(part):
             left = git.commit(_snapshot(git)[0], f"{part} was interrupted")
-            content = git.compose(commit, {left: self.plan.owned_paths(part.agent)})
+            content = git.compose(commit, {left: self.plan.delivered_paths(part.agent)})
         git.checkout(content)
         marker.write_text(str(part))
         return commit
+
+    def place(self, agent: str, commit: str, files: Mapping[str, bytes]) -> str:
+        """Put files that are not the agent's doing into its workspace.
+
+        Returns:
+            The commit that has them on top of ``commit``; what the agent then
+            changes is what differs from that.
+        """
+        git = self._lane_git(agent)
+        return git.commit(git.put(commit, files), "placed", commit)
+
+    def _contracts_for(self, agent: str, published: Mapping[str, bytes]) -> dict[str, bytes | None]:
+        """Every file of others' contracts: as it was published, or not at all."""
+        own = self.plan.delivered_paths(agent)
+        files = {p for c in self.plan.contracts.values() for p in c.all_paths} | published.keys()
+        return {path: published.get(path) for path in sorted(files) if not owns(own, path)}
 
     def collect(self, agent: str, before: str, label: str) -> Collected:
         """Commit what an agent changed; what it had no right to change is undone and named."""
@@ -94,11 +115,7 @@ class Workspaces:
         after = git.commit(tree, label, before)
         allowed = self.plan.owned_paths(agent)
         changed = git.changes(before, after)
-        foreign = [
-            Finding(path, f"{agent} changed a file outside its own paths", "ownership")
-            for path in changed
-            if not owns(allowed, path)
-        ]
+        foreign = [self._foreign(agent, path) for path in changed if not owns(allowed, path)]
         links = _escaping(git, after, changed)
         if not (foreign or links):
             return Collected(after, Verdict(label, nested))
@@ -108,9 +125,22 @@ class Workspaces:
         hint = Finding(agent, f"owns only {', '.join(allowed)}", "ownership")
         return Collected(kept, Verdict(label, (*foreign, *links, *nested, hint)))
 
+    def _foreign(self, agent: str, path: str) -> Finding:
+        """What is wrong with a change of a file that is not the agent's."""
+        pages = {c.schema_path: c.path for c in self.plan.contracts.values()}
+        if path in pages:
+            what = f"is generated from {pages[path]}, which is the file to change"
+        else:
+            what = f"{agent} changed a file outside its own paths"
+        return Finding(path, what, "ownership")
+
     def read(self, agent: str, commit: str, path: str) -> bytes | None:
         """A file of a lane's commit; ``None`` if it is not there."""
         return self._lane_git(agent).read(commit, path)
+
+    def listed(self, agent: str, commit: str, folder: str) -> tuple[str, ...]:
+        """The files of a lane's commit below a folder, sorted."""
+        return self._lane_git(agent).files(commit, folder)
 
     def merge(self, state: RunState, parts: Iterable[Part]) -> str:
         """The tree id of what the given parts have built, together."""
@@ -133,7 +163,8 @@ class Workspaces:
             if state.phase(part).commit:
                 latest[part.agent] = part
         return {
-            state.phase(part).commit: self.plan.owned_paths(agent) for agent, part in latest.items()
+            state.phase(part).commit: self.plan.delivered_paths(agent)
+            for agent, part in latest.items()
         }
 
     def _lane_tree(self, git: Git, state: RunState, part: Part) -> str:
@@ -146,7 +177,7 @@ class Workspaces:
         earlier = [p for p in finished if p.agent == part.agent and p.phase < part.phase]
         own = self._layers(state, earlier)
         if built := state.phase(part).built:
-            own = {built: self.plan.owned_paths(part.agent)}
+            own = {built: self.plan.delivered_paths(part.agent)}
         return git.compose(self.base(), layers | own)
 
     def _is_shared(self, path: str) -> bool:
