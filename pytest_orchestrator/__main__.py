@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_orchestrator._commands import contracts
+
 if TYPE_CHECKING:
     from pytest_orchestrator._domain.verdict import Verdict
 
@@ -16,6 +18,8 @@ FINE, FINDINGS, NOT_JUDGED = 0, 1, 2
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status: 0 fine, 1 findings, 2 could not be judged."""
     asked = _parser().parse_args(arguments)
+    if "run" in asked:
+        return int(asked.run(asked))
     match asked.command:
         case "check":
             return max(_check(file) for file in asked.files)
@@ -38,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
     models = commands.add_parser("models", help="generate the JSON Schema of shared models")
     models.add_argument("file", type=Path, metavar="FILE", help="e.g. docs/contracts/models.md")
+    contracts.add_to(commands)
     one = commands.add_parser("carry-out")  # internal: one part or gate, in its own process
     one.add_argument("order")
     return parser

@@ -143,7 +143,8 @@ class Scripted:
             log.write(json.dumps(started) + "\\n")
         script = self.root / "agents" / (assignment.task.name + ".py")
         environment = {**os.environ, "ATTEMPT": str(assignment.attempt),
-                       "CONTEXT": assignment.error_context, "ROOT": str(self.root)}
+                       "CONTEXT": assignment.error_context, "ROOT": str(self.root),
+                       **assignment.environment}
         done = subprocess.run([sys.executable, str(script)], cwd=assignment.workspace,
                               env=environment, capture_output=True, text=True)
         if done.returncode:

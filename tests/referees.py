@@ -30,7 +30,10 @@ class WordReferee:
         del draft
         text = _text(document)
         self.checked.append(text)
-        made_of = {document.path, *(w for w in text.split() if (document.root / w).is_file())}
+        made_of = {
+            document.path,
+            *(w for w in text.split() if "/" in w and (document.root / w).is_file()),
+        }
         if text.startswith("invalid"):
             finding = Finding(contract.path, "is not valid", "word", "write something else")
             return Judged(Verdict("word", (finding,)), frozenset(made_of))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -393,4 +394,4 @@ def test_whatever_is_published_the_ledger_and_the_snapshots_agree(
     published = desk.published()
     assert list(range(1, len(published) + 1)) == [revision for revision, _ in published]
     assert all(desk.registry.read("api", r)[0].sha256 == d for r, d in published)
-    assert all(one[1] != other[1] for one, other in zip(published, published[1:], strict=False))
+    assert all(one[1] != other[1] for one, other in pairwise(published))

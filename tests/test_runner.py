@@ -638,8 +638,10 @@ def test_work_on_a_draft_that_turns_out_wrong_is_given_back(bench: Bench) -> Non
         phase.status, first.error_context, second.task.name, second.attempt
     )  # fmt: skip
     assert second.error_context.splitlines() == [
-        "contract api: you built on its draft; revision 1 is published by now, and is breaking "
-        "for you. It lies in your workspace; these are the differences:",
+        (
+            "contract api: you built on its draft; revision 1 is published by now, and is breaking "
+            "for you. It lies in your workspace; these are the differences:"
+        ),
         "1 breaking, 0 compatible, 0 annotation",
         "  breaking (both): #/: draft became breaking one",
     ]
@@ -692,7 +694,7 @@ def test_work_that_cannot_be_mended_fails_its_part(bench: Bench) -> None:
 
 
 def test_generated_files_are_made_again_whatever_has_changed(tmp_path: Path) -> None:
-    """A consumer whose files a program makes of the contract gets its task back for each revision."""
+    """A consumer whose files a program makes of the contract gets its task back each time."""
     document = small_document()
     document["contracts"]["api"]["generated"] = {
         "right": {"command": ["make", "{contract}", "{out}"], "files": ["right/client.py"]}

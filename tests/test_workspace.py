@@ -625,7 +625,7 @@ def test_publisher_keeps_its_own_contract_as_it_wrote_it(site: Site) -> None:
 
 
 def test_what_is_placed_is_not_the_agents_doing(site: Site) -> None:
-    """Contracts that arrive in the middle of a part are in the commit an attempt is held against."""
+    """Contracts that arrive under way are in the commit an attempt is held against."""
     before = site.workspaces.prepare(RunState(), LEFT)
     site.write("left", "left/half.txt")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.agent import ToolAnswer, ToolDescription
 from pytest_orchestrator._domain.event import ContractRead, Revision
+from pytest_orchestrator._run.tool_client import FINDINGS, NOT_JUDGED
 from pytest_orchestrator.errors import GateFailed, OrchestratorError, RunError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_orchestrator._run.ledger import Ledger
     from pytest_orchestrator._run.registry import Registry
 
-FINE, FINDINGS, NOT_JUDGED = 0, 1, 2
 _NAME = {"type": "string", "description": "The contract's name in the runbook."}
 DESCRIPTIONS = (
     ToolDescription(
@@ -170,9 +170,10 @@ def _called(event: ContractPublished) -> str:
 
 def _effects(event: ContractPublished) -> str:
     """What a revision does to those who built on an earlier one."""
-    told = [f"{event.effect} for who built on revision {event.revision - 1}"] * bool(event.effect)
+    before = f"revision {event.revision - 1}" if event.revision > 1 else "its draft"
+    told = [f"{event.effect} for consumers of {before}"] * bool(event.effect)
     if event.effect_on_draft and event.revision > 1:
-        told.append(f"{event.effect_on_draft} for who built on the draft")
+        told.append(f"{event.effect_on_draft} for consumers of its draft")
     return "; " + ", ".join(told) if told else ""
 
 

@@ -129,7 +129,7 @@ class Deliveries:
 
     def _files(self, delivery: _Delivery, commit: str) -> dict[str, bytes]:
         """The contract's own file, and all that it may refer to beside it."""
-        contract, agent = delivery.contract, self.part.agent
+        agent = self.part.agent
         paths = [delivery.path, *self._beside(delivery, commit)]
         read = {path: self.workspaces.read(agent, commit, path) for path in paths}
         return {path: data for path, data in read.items() if data is not None}

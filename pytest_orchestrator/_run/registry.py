@@ -83,7 +83,7 @@ class Registry:
         self._plan = plan
         self._ledger = ledger
         self._referee = referee
-        self._snapshots = Snapshots(ledger.folder / "contracts")
+        self._snapshots = snapshots_of(ledger)
         self._judged: dict[tuple[tuple[str, str], ...], Judged] = {}
         self._compared: dict[tuple[str, str, str], tuple[Change, ...]] = {}
 
@@ -174,18 +174,7 @@ class Registry:
             Unpublished: There is none; the message says what there is.
             Infra: The snapshot was damaged.
         """
-        if name not in self._plan.contracts:
-            raise Unpublished(
-                f"there is no contract {name!r}; there are {', '.join(self._plan.contracts)}"
-            )
-        revisions = self._ledger.state().revisions.get(name, ())
-        wanted = [e for e in revisions if revision is None or e.revision == revision]
-        if not wanted:
-            there = ", ".join(str(e.revision) for e in revisions)
-            told = f"its revisions are {there}" if there else "nothing of it is published yet"
-            which = "contract" if revision is None else f"revision {revision} of"
-            raise Unpublished(f"{which} {name} is not there: {told}")
-        return wanted[-1], self._snapshots.read(wanted[-1].sha256)
+        return find(self._plan, self._ledger, name, revision)
 
     def differences(self, held: Revision) -> str:
         """What has changed between a revision somebody holds and the latest, for people."""
@@ -294,6 +283,27 @@ class Registry:
     def _digests(contract: Contract, event: ContractPublished) -> dict[str, str]:
         """All files of a revision by path."""
         return {_path(contract, draft=event.revision == 0): event.sha256, **event.files}
+
+
+def find(
+    plan: Plan, ledger: Ledger, name: str, revision: int | None = None
+) -> tuple[ContractPublished, bytes]:
+    """What `Registry.read` returns, for those who only read."""
+    if name not in plan.contracts:
+        raise Unpublished(f"there is no contract {name!r}; there are {', '.join(plan.contracts)}")
+    revisions = ledger.state().revisions.get(name, ())
+    wanted = [e for e in revisions if revision is None or e.revision == revision]
+    if not wanted:
+        there = ", ".join(str(e.revision) for e in revisions)
+        told = f"its revisions are {there}" if there else "nothing of it is published yet"
+        which = "contract" if revision is None else f"revision {revision} of"
+        raise Unpublished(f"{which} {name} is not there: {told}")
+    return wanted[-1], snapshots_of(ledger).read(wanted[-1].sha256)
+
+
+def snapshots_of(ledger: Ledger) -> Snapshots:
+    """Where the bytes are that a run has published."""
+    return Snapshots(ledger.folder / "contracts")
 
 
 def references(plan: Plan, state: RunState) -> dict[str, ContractRef]:

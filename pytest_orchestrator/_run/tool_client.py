@@ -13,11 +13,13 @@ VARIABLE = "PYTEST_ORCHESTRATOR_TOOLS"
 MAX_BYTES = 40_000_000
 """A document of 5 MB in the longest way JSON can write it, and some."""
 TIMEOUT_S = 120.0
+FINE, FINDINGS, NOT_JUDGED = 0, 1, 2
+"""Exit status of every command, and status of every answer."""
 
 
 def is_at_hand() -> bool:
     """Whether this process works on a task."""
-    return VARIABLE in os.environ
+    return bool(os.environ.get(VARIABLE))
 
 
 def call(tool: str, **arguments: object) -> tuple[str, int, bool]:
