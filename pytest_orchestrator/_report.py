@@ -16,6 +16,7 @@ from pytest_orchestrator._domain.event import (
     TaskParked,
 )
 from pytest_orchestrator._domain.scheduler import first_line, standing
+from pytest_orchestrator._domain.staleness import stale
 from pytest_orchestrator._domain.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def event_line(entry: Entry) -> str:
         case TaskParked():
             return f"{event.part}: {event.task} parked: {event.reason}"
         case ContractPublished():
-            what = "draft" if event.revision == 0 else f"revision {event.revision}"
-            return f"{event.part}: contract {event.name} published, {what}"
+            effect = f", {event.effect}" if event.effect else ""
+            what = f"contract {event.name} published, {_called(event.revision)}{effect}"
+            return f"{event.part}: {what}"
         case PhaseFinished(status="failed"):
             return f"{event.part}: failed: {first_line(event.reason)}"
         case PhaseFinished():
@@ -69,12 +71,14 @@ def summary_lines(
             for all.
     """
     parts = [str(p) for p in plan.parts if str(p) in state.phases]
-    width = max([len(p) for p in parts] + [len(g) for g in plan.gates], default=0)
+    contracts = [name for name in plan.contracts if name in state.contracts]
+    width = max(map(len, (*parts, *plan.gates, *contracts)), default=0)
     lines = [_phase_line(part, _as_it_stands(state, part), width) for part in parts]
     for gate in plan.gates:
         asked = state.gate(gate).opened_s >= state.session_started_s or state.gate(gate).blocked
         if asked or selected is None or gate in selected:
             lines.append(_gate_line(state, gate, session, width))
+    lines += [_contract_line(plan, state, name, width) for name in contracts]
     if state.cost_usd:
         lines.append(f"cost: {state.cost_usd:.2f} USD")
     return lines
@@ -118,6 +122,19 @@ def _gate_line(state: RunState, gate: str, session: str, width: int) -> str:
         asked = state.gate(gate).opened_s >= state.session_started_s
         told = "reused: nothing it judges has changed" if asked else "in an earlier session"
     return f"{gate:<{width}}  {outcome or 'NOT JUDGED':<12}  {told}".rstrip()
+
+
+def _contract_line(plan: Plan, state: RunState, name: str, width: int) -> str:
+    """Which revision is published, and who has not built on it."""
+    behind = [each for each in stale(plan, state) if each.held.name == name]
+    told = "; ".join(
+        f"{each.agent} built on {_called(each.held.revision)}, {each.effect}" for each in behind
+    )
+    return f"{name:<{width}}  {_called(state.contracts[name].revision):<12}  {told}".rstrip()
+
+
+def _called(revision: int) -> str:
+    return f"revision {revision}" if revision else "draft"
 
 
 def _short(reason: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._domain.change import EFFECTS, Change
+from pytest_orchestrator._domain.change import EFFECTS, Change, Effect
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 from pytest_orchestrator._run.registry import Document, Judged
 
@@ -46,7 +46,7 @@ class WordReferee:
         self.compared.append((before, after))
         if before == after:
             return ()
-        effect = next((e for e in EFFECTS if after.startswith(e)), "compatible")
+        effect: Effect = next((e for e in EFFECTS if after.startswith(e)), "compatible")
         return (Change(effect, "/", f"{before} became {after}", "both"),)
 
     def schema(self, contract: Contract, page: bytes) -> bytes | None:

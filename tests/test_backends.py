@@ -13,8 +13,10 @@ from pytest_orchestrator._backends.nop import Nop
 from pytest_orchestrator._backends.oracle import Oracle
 from pytest_orchestrator._domain.event import PhaseFinished
 from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._run.deliveries import Deliveries
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import FileLock
+from pytest_orchestrator._run.registry import Registry
 from pytest_orchestrator._run.runner import PhaseRunner
 from pytest_orchestrator._run.watch import Claim, Watch
 from pytest_orchestrator._run.workspace import Workspaces
@@ -27,6 +29,7 @@ from pytest_orchestrator.testing import (
     make_assignment,
 )
 from tests.histories import small_document
+from tests.referees import WordReferee
 from tests.strategies import plan_of
 from tests.test_runner import Judged
 
@@ -293,9 +296,12 @@ def test_solution_with_a_file_of_somebody_else_is_found_out(tmp_path: Path) -> N
     lock = FileLock(tmp_path / "run.lock")
     document = small_document()
     document["tasks"]["left-one"]["needs"] = []
+    plan = plan_of(document)
+    registry = Registry(plan, ledger, WordReferee())
 
     PhaseRunner(
-        plan_of(document), ledger, workspaces, oracle, Judged(), claim,
+        plan, ledger, workspaces, oracle, Judged(), registry,
+        Deliveries(plan, ledger, workspaces, registry, part), claim,
         Watch(ledger, lock.path, claim), part,
     ).run()  # fmt: skip
 

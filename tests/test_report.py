@@ -10,6 +10,7 @@ from pytest_orchestrator._domain.event import (
     AttemptFinished,
     AttemptStarted,
     ContractPublished,
+    ContractRead,
     Entry,
     Event,
     GateBlocked,
@@ -17,6 +18,7 @@ from pytest_orchestrator._domain.event import (
     GateTestFinished,
     NodeClaimed,
     PhaseFinished,
+    Revision,
     RunCreated,
     SessionCancelled,
     SessionStarted,
@@ -46,6 +48,10 @@ LINES: list[tuple[Event, str]] = [
      "left_phase1: contract api published, draft"),
     (ContractPublished(name="api", revision=2, sha256="d", part=LEFT),
      "left_phase1: contract api published, revision 2"),
+    (ContractPublished(name="api", revision=3, sha256="d", part=LEFT, effect="breaking"),
+     "left_phase1: contract api published, revision 3, breaking"),
+    (ContractRead(part=LEFT, task="left-one",
+                  contract=Revision(name="api", revision=1, sha256="d")), ""),
     (PhaseFinished(part=LEFT, session="now", status="succeeded"), "left_phase1: succeeded"),
     (PhaseFinished(part=LEFT, session="now", status="parked", reason="a"), "left_phase1: parked"),
     (PhaseFinished(part=LEFT, session="now", status="failed", reason="a\nb"),
@@ -67,6 +73,28 @@ def test_event_is_told_in_one_line(event: Event, line: str) -> None:
 def test_every_kind_of_event_is_listed_above() -> None:
     """A new kind of event is told, or knowingly not told."""
     assert {type(event) for event, _ in LINES} == set(get_args(get_args(Event)[0]))
+
+
+def test_summary_names_who_has_not_built_on_what_is_published() -> None:
+    """Each contract with its revision, and consumers that are behind, with what that means."""
+    held = Revision(name="api", revision=0, sha256="draft")
+    state = state_after(
+        ContractPublished(name="notes", revision=1, sha256="n", part="writer_phase0"),
+        ContractPublished(name="api", revision=0, sha256="draft", part="writer_phase0"),
+        AttemptStarted(part="right_phase2", task="right-two", attempt=1, contracts=(held,)),
+        AttemptFinished(part="right_phase2", task="right-two", attempt=1, status="succeeded"),
+        ContractPublished(
+            name="api", revision=1, sha256="real", part="left_phase2", effect="breaking",
+            effect_on_draft="breaking",
+        ),
+    )  # fmt: skip
+
+    lines = summary_lines(PLAN, state, session="now", selected=())
+
+    assert lines[-2:] == [
+        "notes         revision 1",
+        "api           revision 1    right built on draft, breaking",
+    ]
 
 
 def test_summary_of_a_run() -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._run.watch import Claim, Watch
     from pytest_orchestrator._run.workspace import Workspaces
 
-LISTEN_S = 0.02
+LISTEN_S = 0.01
 """Seconds between two looks at the ledger while a task waits for a contract."""
 
 
