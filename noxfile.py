@@ -46,6 +46,13 @@ def slow(session: nox.Session) -> None:
     session.run("pytest", "tests", "-m", "slow", *session.posargs)
 
 
+@nox.session
+def generators(session: nox.Session) -> None:
+    """Generated files against the generators people use; openapi-typescript only if it is there."""
+    session.install(".[test]", *dependencies("generators"))
+    session.run("pytest", "tests/test_generators.py", "-m", "slow", "-rs", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """The plugin's own tests on every Python there is."""

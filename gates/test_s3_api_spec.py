@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
-from pytest_orchestrator.checks import check_covers, check_openapi, check_serves
-from pytest_orchestrator.types import Contracts, Plan, Services
+from pytest_orchestrator.checks import check_covers, check_generated, check_openapi, check_serves
+from pytest_orchestrator.types import Agreement, Contracts, Plan, Services
 
-pytestmark = [pytest.mark.gate("S3"), pytest.mark.lane("api")]
+pytestmark = pytest.mark.gate("S3")
+lane = pytest.mark.lane("api")
 
 NAME = "public-api"
 
 
+@lane
 def test_document_is_valid(contracts: Contracts) -> None:
     """What is published is a valid OpenAPI document."""
     contract = contracts[NAME]
@@ -20,6 +24,7 @@ def test_document_is_valid(contracts: Contracts) -> None:
     check_openapi(contract.document(), contract.path).raise_for_findings()
 
 
+@lane
 def test_document_covers_what_the_runbook_names(contracts: Contracts, plan: Plan) -> None:
     """Every operation the runbook asks for is described."""
     contract = contracts[NAME]
@@ -28,6 +33,7 @@ def test_document_covers_what_the_runbook_names(contracts: Contracts, plan: Plan
     check_covers(contract.document(), operations, contract.path).raise_for_findings()
 
 
+@lane
 def test_service_serves_what_is_published(
     contracts: Contracts, services: Services, plan: Plan, http: httpx.Client
 ) -> None:
@@ -38,3 +44,16 @@ def test_service_serves_what_is_published(
     served = http.get(service.url + (plan.services["api"].openapi or ""))
 
     check_serves(contract.document(), served.json(), contract.path).raise_for_findings()
+
+
+def test_consumer_generated_what_is_published(agreement: Agreement, workspace: Path) -> None:
+    """What a consumer has generated is what its generator makes of the published document."""
+    contract = agreement.contract
+
+    check_generated(
+        contract,
+        agreement.generated,
+        workspace,
+        consumer=agreement.consumer,
+        known=contract.drafts(),
+    ).raise_for_findings()

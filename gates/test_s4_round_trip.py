@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
-from pytest_orchestrator.checks import check_json, check_page, check_response, page_fields
-from pytest_orchestrator.types import Contracts, Hops, Services
+from pytest_orchestrator.checks import (
+    check_generated,
+    check_json,
+    check_page,
+    check_response,
+    page_fields,
+)
+from pytest_orchestrator.types import Agreement, Contracts, Hops, Services
 
 pytestmark = pytest.mark.gate("S4")
 
@@ -88,3 +96,16 @@ def test_interaction_id_is_the_same_at_every_hop(
     answered = [hop.answer["interaction_id"] for hop in hops if hop.path.endswith("/query")]
     assert [hop.service for hop in hops] == ["core", "api"], "core answers first, then the api"
     assert answered == shown * 2
+
+
+def test_consumer_generated_what_is_published(agreement: Agreement, workspace: Path) -> None:
+    """What a consumer has generated is what its generator makes of the published document."""
+    contract = agreement.contract
+
+    check_generated(
+        contract,
+        agreement.generated,
+        workspace,
+        consumer=agreement.consumer,
+        known=contract.drafts(),
+    ).raise_for_findings()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import httpx
     from _pytest.fixtures import FixtureFunctionDefinition
 
-    from pytest_orchestrator._checks.contracts import Contracts
+    from pytest_orchestrator._checks.contracts import Agreement, Contracts
     from pytest_orchestrator._checks.traces import TraceClient
     from pytest_orchestrator._domain.plan import Plan
     from pytest_orchestrator._plugin.session import RunSession
@@ -88,6 +88,20 @@ def contracts(plan: Plan, workspace: Path) -> Contracts:
     from pytest_orchestrator._checks.contracts import Contracts  # noqa: PLC0415 - on demand
 
     return Contracts(plan.contracts, workspace)
+
+
+@pytest.fixture
+def agreement(request: pytest.FixtureRequest, contracts: Contracts) -> Agreement:
+    """A contract with a consumer that generates files from it; a test of a gate runs once for each.
+
+    Of the runbook's contracts and consumers those whose publication and whose work the
+    gate judges. A test that asks for this is not collected where there are none.
+    """
+    from pytest_orchestrator._checks.contracts import Agreement  # noqa: PLC0415 - on demand
+
+    name, consumer = request.param
+    contract = contracts[name]
+    return Agreement(contract, consumer, dict(contract.generated)[consumer])
 
 
 @pytest.fixture(scope="module")

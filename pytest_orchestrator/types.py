@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_orchestrator._checks.contracts import Contracts
+from pytest_orchestrator._checks.contracts import Agreement, Contracts
 from pytest_orchestrator._checks.traces import TraceClient as Traces
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Plan
@@ -10,4 +10,14 @@ from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._stack.process import ProcessRuntime as Services
 from pytest_orchestrator._stack.relay import Hop, Hops
 
-__all__ = ["Contracts", "Hop", "Hops", "Ledger", "PhaseResult", "Plan", "Services", "Traces"]
+__all__ = [
+    "Agreement",
+    "Contracts",
+    "Hop",
+    "Hops",
+    "Ledger",
+    "PhaseResult",
+    "Plan",
+    "Services",
+    "Traces",
+]

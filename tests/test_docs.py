@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from pytest_orchestrator._domain.runbook import parse_runbook
+from tests.strategies import files_of as files_of_runbook
+
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
+HOW_TO_GENERATE = "docs/how-to/generate-clients.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -70,6 +75,32 @@ def test_back_end_of_the_how_to_keeps_its_promises(
     pytester.makepyfile("\n\n".join(blocks_of("docs/how-to/write-a-back-end.md", "python")))
 
     pytester.runpytest_subprocess("-n0").assert_outcomes(passed=1)
+
+
+def test_generators_of_the_how_to_fit_this_repositorys_runbook() -> None:
+    """Whoever adds them to it has a runbook, in which S3 judges one and S4 both."""
+    brief = 'brief = "runbook/frontend-integration.md"\n'
+    text = (ROOT / "runbook.toml").read_text()
+    text = text.replace(f'{brief}needs = ["S3"]', f'{brief}needs = ["S3", "public-api"]')
+    document = tomllib.loads(text + "".join(blocks_of(HOW_TO_GENERATE, "toml")))
+
+    plan = parse_runbook(document, source="runbook.toml", files=files_of_runbook(document))
+
+    api, frontend = ("core-api", "api"), ("public-api", "frontend")
+    judged = {gate: plan.generated_before(gate) for gate in ("S2", "S3", "S4", "agreed")}
+    assert judged == {"S2": (), "S3": (api,), "S4": (api, frontend), "agreed": (api,)}
+
+
+def test_gate_of_the_how_to_is_the_one_this_repository_has() -> None:
+    """Its test can be copied, and is what S2 to S4 have, annotations aside."""
+    (block,) = blocks_of(HOW_TO_GENERATE, "python")
+    name = "def test_consumer_generated_what_is_published("
+
+    compile(block, HOW_TO_GENERATE, "exec")
+
+    assert name in block
+    for gate in ("s2_core_spec", "s3_api_spec", "s4_round_trip"):
+        assert name in (ROOT / "gates" / f"test_{gate}.py").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -745,7 +745,144 @@ ORDER = [
 ]
 
 
-@pytest.mark.parametrize("wrong", SHAPES + NAMES + PLACES + ORDER)
+GENERATED = """
+[contracts.core-api.generated.api]
+command = ["generate", "{contract}", "{out}/src/api/core.py"]
+files = ["src/api/core.py"]
+
+[stacks.python]"""
+
+
+def generates(name: str, where: str, words: str, *changes: tuple[str, str]) -> Any:
+    """One way of being wrong for a runbook with a generator."""
+    return case(name, where, words, ("[stacks.python]", GENERATED), *changes)
+
+
+GENERATORS = [
+    case(
+        "time to wait for no draft",
+        "contracts.models.draft_after_s",
+        "there is no draft to begin on; name one by draft, or remove this",
+        ('kind = "models"', 'kind = "models"\ndraft_after_s = 30'),
+    ),
+    case(
+        "time before it begins",
+        "contracts.core-api.draft_after_s",
+        "expected at least 0, got -1",
+        ('kind = "openapi"', 'kind = "openapi"\ndraft_after_s = -1'),
+    ),
+    generates(
+        "generator of no consumer",
+        "contracts.core-api.generated.apy",
+        "there is no consumer 'apy'; did you mean 'api'?",
+        ("generated.api]", "generated.apy]"),
+    ),
+    generates(
+        "generator of somebody who does not consume",
+        "contracts.core-api.generated.lead",
+        "lead is no consumer of 'core-api'; add 'lead' to contracts.core-api.consumers",
+        ("generated.api]", "generated.lead]"),
+        ("src/api/core.py", "docs/core.draft.json"),
+        ('["src/api/core.py"]', '["docs/core.draft.json"]'),
+    ),
+    generates(
+        "generator of who needs no contract",
+        "contracts.core-api.generated.api",
+        "no task of api needs 'core-api', so no gate would compare these files; "
+        "add it to the needs of the task that generates them",
+        ('"plan-models", "core-api"', '"plan-models"'),
+    ),
+    generates(
+        "generator that no gate sees",
+        "contracts.core-api.generated.api",
+        "no gate judges both api_phase1 and the published 'core-api', so nobody would compare",
+        ('needs = ["core-api", "api-domain"]', 'needs = ["api-domain"]'),
+        ('needs = ["core-tests", "api-tests"]', 'needs = ["S1"]'),
+        ('[tasks.core-tests] needs = ["S1"]', "needs = []"),
+        ('[tasks.api-tests] needs = ["S1"]', "needs = []"),
+    ),
+    generates(
+        "file that nobody may write",
+        "contracts.core-api.generated.api.files[0]",
+        "'src/core/api.py' is in nothing that api owns; add it to agents.api.owns, or move it",
+        ('files = ["src/api/core.py"]', 'files = ["src/core/api.py"]'),
+    ),
+    generates(
+        "file that goes up",
+        "contracts.core-api.generated.api.files[1]",
+        "'../core.py' goes up by '..'",
+        ('files = ["src/api/core.py"]', 'files = ["src/api/core.py", "../core.py"]'),
+    ),
+    generates(
+        "folder for a file that is generated",
+        "contracts.core-api.generated.api.files[0]",
+        "'src/api/' is a folder; name a file",
+        ('files = ["src/api/core.py"]', 'files = ["src/api/"]'),
+    ),
+    generates(
+        "file that is made twice",
+        "contracts.core-api.generated.api.files[1]",
+        "'src/api/core.py' is contracts.core-api.generated.api.files[0] already; give each its own",
+        ('files = ["src/api/core.py"]', 'files = ["src/api/core.py", "src/api/core.py"]'),
+    ),
+    generates(
+        "command that reads nothing",
+        "contracts.core-api.generated.api.command",
+        "'{contract}' does not occur in it; write it for the file to read",
+        ('"{contract}"', '"docs/core.json"'),
+    ),
+    generates(
+        "command that writes nowhere",
+        "contracts.core-api.generated.api.command",
+        "'{out}' does not occur in it; write it for the folder to write to",
+        ("{out}/src", "src"),
+    ),
+    generates(
+        "placeholder for nothing",
+        "contracts.core-api.generated.api.command[1]",
+        "'{contrct}' stands for nothing; did you mean 'contract'?",
+        ('"{contract}"', '"{contrct}"'),
+    ),
+    generates(
+        "placeholder with spaces in a command",
+        "contracts.core-api.generated.api.command[2]",
+        "'{ out }' stands for nothing; did you mean 'out'?",
+        ("{out}/src", "{ out }/src"),
+    ),
+    generates(
+        "unknown key of a generator",
+        "contracts.core-api.generated.api.timeout",
+        "unknown key; did you mean 'timeout_s'?",
+        ('files = ["src/api/core.py"]', 'files = ["src/api/core.py"]\ntimeout = 3'),
+    ),
+    generates(
+        "generator without files",
+        "contracts.core-api.generated.api.files",
+        "is missing; [contracts.core-api.generated.api] has one",
+        ('files = ["src/api/core.py"]', ""),
+    ),
+    generates(
+        "generator without time",
+        "contracts.core-api.generated.api.timeout_s",
+        "expected more than 0, got 0",
+        ('files = ["src/api/core.py"]', 'files = ["src/api/core.py"]\ntimeout_s = 0'),
+    ),
+    generates(
+        "text for a command",
+        "contracts.core-api.generated.api.command",
+        "expected a list, got 'generate'; write ['generate']",
+        ('["generate", "{contract}", "{out}/src/api/core.py"]', '"generate"'),
+    ),
+    generates(
+        "number in a command",
+        "contracts.core-api.generated.api.command[3]",
+        "expected a string, got 3",
+        ('"{out}/src/api/core.py"]', '"{out}/src/api/core.py", 3]'),
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", SHAPES + NAMES + PLACES + ORDER + GENERATORS)
 def test_a_mistake_is_told_by_its_key(wrong: Case) -> None:
     """One mistake is one finding: the key as people write it, and a sentence."""
     ((where, what),) = told(changed(*wrong.changes))
@@ -779,6 +916,46 @@ def test_a_runbook_that_holds_together_is_a_plan() -> None:
         "core_phase2",
         "api_phase2",
     ]
+
+
+def test_generators_are_named_by_consumer() -> None:
+    """What a consumer generates is a value under its name, bounded by two minutes."""
+    plan = parse(changed(("[stacks.python]", GENERATED)))
+
+    assert plan.contracts["core-api"].generated == {
+        "api": values.Generated(
+            command=("generate", "{contract}", "{out}/src/api/core.py"), files=("src/api/core.py",)
+        )
+    }
+    assert plan.contracts["core-api"].generated["api"].timeout_s == 120
+
+
+def test_a_gate_judges_generators_whose_contract_and_consumer_it_needs() -> None:
+    """By way of other gates, too; not where it needs one without the other."""
+    both = changed(("[stacks.python]", GENERATED))
+    contract_only = changed(
+        ('needs = ["core-api", "api-domain"]', 'needs = ["core-api"]'), text=both
+    )
+    task_only = changed(('needs = ["core-api", "api-domain"]', 'needs = ["api-domain"]'), text=both)
+
+    found = {
+        name: [parse(text).generated_before(gate) for gate in ("S1", "S2")]
+        for name, text in (("both", both), ("contract", contract_only), ("task", task_only))
+    }
+
+    pair = (("core-api", "api"),)
+    assert found == {"both": [pair, pair], "contract": [(), pair], "task": [(), pair]}
+
+
+def test_a_generator_is_not_called_unjudged_for_a_need_that_leads_nowhere() -> None:
+    """One mistake in a gate's needs is one finding."""
+    text = changed(
+        ("[stacks.python]", GENERATED),
+        ('needs = ["core-api", "api-domain"]', 'needs = ["core-api", "api-domian"]'),
+        ('needs = ["core-tests", "api-tests"]', 'needs = ["core-tests"]'),
+    )
+
+    assert list(findings(text)) == ["gates.S1.needs[1]"]
 
 
 def test_a_plan_made_of_a_runbook_is_valid() -> None:
@@ -1021,6 +1198,24 @@ def test_whatever_is_written_is_a_plan_or_a_list_of_findings(
         parse_runbook(wrong, source="runbook.toml", files=files_of(document))
     except RunbookError as error:
         assert error.findings  # noqa: PT017
+        assert all(f.where and f.what for f in error.findings if isinstance(f, Finding))  # noqa: PT017
+
+
+@calm
+@given(data=st.data())
+def test_whatever_is_written_of_generators_is_a_plan_or_a_list_of_findings(
+    data: st.DataObject,
+) -> None:
+    """No table of generators breaks the reading either."""
+    wrong = tomllib.loads(changed(("[stacks.python]", GENERATED)))
+    generated = wrong["contracts"]["core-api"]
+    for _ in range(data.draw(st.integers(1, 2))):
+        holder, key = data.draw(st.sampled_from(list(places_in(generated))))
+        holder[key] = data.draw(ANYTHING)
+
+    try:
+        parse_runbook(wrong, source="runbook.toml", files=files_of(tomllib.loads(SMALL)))
+    except RunbookError as error:
         assert all(f.where and f.what for f in error.findings if isinstance(f, Finding))  # noqa: PT017
 
 
@@ -1290,6 +1485,7 @@ def test_the_error_of_the_reference_is_a_real_one() -> None:
         values.Budget,
         values.Agent,
         values.Contract,
+        values.Generated,
         values.Service,
         values.Stack,
         values.Task,
@@ -1299,7 +1495,12 @@ def test_the_error_of_the_reference_is_a_real_one() -> None:
 def test_every_key_is_in_the_reference(kind: type[values.Run]) -> None:
     """The reference has a row for each key, and none for a key that does not exist."""
     text = REFERENCE.read_text(encoding="utf-8")
-    title = {"Run": "run", "Budget": "budget"}.get(kind.__name__, f"{kind.__name__.lower()}s.NAME")
+    titles = {
+        "Run": "run",
+        "Budget": "budget",
+        "Generated": "contracts.NAME.generated.CONSUMER",
+    }
+    title = titles.get(kind.__name__, f"{kind.__name__.lower()}s.NAME")
     section = text.partition(f"## `[{title}]`")[2].partition("\n## ")[0]
 
     rows = re.findall(r"^\| `(\w+)`", section, re.MULTILINE)

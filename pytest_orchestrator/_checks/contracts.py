@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_orchestrator._checks.documents import read_document
 from pytest_orchestrator._checks.models import check_drift
@@ -15,7 +15,7 @@ from pytest_orchestrator._domain.verdict import Finding, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_orchestrator._domain.plan import Contract
+    from pytest_orchestrator._domain.plan import Contract, Generated
 
 SCHEMA_SUFFIX = ".schema.json"
 
@@ -28,11 +28,18 @@ class PublishedContract:
         name: Its name in the runbook.
         path: Where it stands, relative to the tree.
         tree: The judged tree.
+        kind: What kind of document it is.
+        draft: Where what stands in for it stands, relative to the tree; ``None``: nothing does.
+        generated: What consumers generate from it, in the order of the runbook, as pairs of the
+            consumer's name and the value; may be empty.
     """
 
     name: str
     path: str
     tree: Path
+    kind: Literal["openapi", "models"] = "openapi"
+    draft: str | None = None
+    generated: tuple[tuple[str, Generated], ...] = ()
 
     def read(self) -> bytes:
         """The exact bytes.
@@ -58,10 +65,34 @@ class PublishedContract:
         Raises:
             GateFailed: The page is wrong, or the schema is not what the page makes.
         """
-        path = str(Path(self.path).with_suffix(SCHEMA_SUFFIX))
-        data = _read(self.tree, path, self.name)
-        check_drift(self.read(), data, self.path, path).raise_for_findings()
+        data = _read(self.tree, self.schema_path, self.name)
+        check_drift(self.read(), data, self.path, self.schema_path).raise_for_findings()
         return json.loads(data)
+
+    @property
+    def schema_path(self) -> str:
+        """Where the JSON Schema of shared models stands, relative to the tree."""
+        return Path(self.path).with_suffix(SCHEMA_SUFFIX).as_posix()
+
+    def drafts(self) -> dict[int, bytes]:
+        """The exact bytes of the draft under its revision, 0; empty if the tree has none."""
+        file = self.tree / (self.draft or "")
+        return {0: file.read_bytes()} if file.is_file() and not file.is_symlink() else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A contract, and what one of its consumers generates from it.
+
+    Attributes:
+        contract: The contract, whether it is published or not.
+        consumer: The consumer's name.
+        generated: The consumer's command and files.
+    """
+
+    contract: PublishedContract
+    consumer: str
+    generated: Generated
 
 
 class Contracts(Mapping[str, PublishedContract]):
@@ -72,7 +103,15 @@ class Contracts(Mapping[str, PublishedContract]):
         self._tree = tree
 
     def __getitem__(self, name: str) -> PublishedContract:
-        return PublishedContract(name, self._contracts[name].path, self._tree)
+        contract = self._contracts[name]
+        return PublishedContract(
+            name,
+            contract.path,
+            self._tree,
+            kind=contract.kind,
+            draft=contract.draft,
+            generated=tuple(contract.generated.items()),
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._contracts)

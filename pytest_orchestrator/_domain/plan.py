@@ -325,6 +325,26 @@ class Plan(_Value):
             seen_gates |= gates
         return frozenset(seen_parts)
 
+    def generated_before(self, gate: str) -> tuple[tuple[str, str], ...]:
+        """The contracts from which a consumer generates files that a gate can judge.
+
+        Those whose publication, and one of whose consumer's parts that need them, are in
+        what the gate judges; as ``("core-api", "api")``, contract and consumer.
+        """
+        judged = self.judged_by(gate)
+        return tuple(
+            (contract.name, consumer)
+            for contract in self.contracts.values()
+            for consumer in contract.generated
+            if self.publishing_task(contract.name).part in judged
+            and judged & self.parts_that_need(contract.name, consumer)
+        )
+
+    def parts_that_need(self, contract: str, agent: str) -> frozenset[Part]:
+        """The parts of an agent with a task that needs a contract."""
+        tasks = (t for t in self.tasks.values() if t.agent == agent and contract in t.needs)
+        return frozenset(t.part for t in tasks)
+
     def owned_paths(self, agent: str) -> tuple[str, ...]:
         """Everything an agent may write: its folders and files, and its own contracts."""
         own = [c.path for c in self.contracts.values() if c.publisher == agent]

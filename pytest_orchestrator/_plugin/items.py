@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 GATE_PROPERTY = "orchestrator_gate"
 OUTCOME_PROPERTY = "orchestrator_outcome"
 REASON_PROPERTY = "orchestrator_findings"
+AGREEMENT = "agreement"
+
+_Collected = pytest.Item | pytest.Collector | list[pytest.Item | pytest.Collector] | None
 
 
 class Items:
@@ -60,6 +63,21 @@ class Items:
             items = [node for node in report.result if isinstance(node, pytest.Item)]
             last_failed |= {getattr(item, "id", item.nodeid): True for item in items}
         return report
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make a test that asks for ``agreement`` one test per consumer that its gate judges."""
+        if AGREEMENT in metafunc.fixturenames:
+            pairs = self._agreements(metafunc.definition)
+            ids = [f"{contract}-{consumer}" for contract, consumer in pairs]
+            metafunc.parametrize(AGREEMENT, pairs, ids=ids, indirect=True)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makeitem(self) -> Generator[None, _Collected, _Collected]:
+        """Leave out tests of agreements where there are none: they would be skipped, or empty."""
+        collected = yield
+        if not isinstance(collected, list):
+            return collected
+        return [node for node in collected if not self._is_void(node)]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(
@@ -164,6 +182,14 @@ class Items:
     def refuse_all(self, reason: str) -> None:
         """Let no test start that has to do with the run."""
         self._refused |= {i.nodeid: reason for i in self.graph.items if i.gate or i.parts}
+
+    def _is_void(self, node: pytest.Item | pytest.Collector) -> bool:
+        return AGREEMENT in getattr(node, "fixturenames", ()) and not self._agreements(node)
+
+    def _agreements(self, node: pytest.Item | pytest.Collector) -> tuple[tuple[str, str], ...]:
+        """The contracts, with the consumers that generate files from them, of a node's gate."""
+        gate = self._judged_by(node)
+        return self.session.plan.generated_before(gate) if gate else ()
 
     def _gate(self, item: pytest.Item) -> str:
         marker = item.get_closest_marker("gate")

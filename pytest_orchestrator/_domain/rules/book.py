@@ -51,6 +51,16 @@ class Book(NamedTuple):
         named = found.items() if isinstance(found, Mapping) else ()
         return tuple(Entry((table, n), v) for n, v in named if isinstance(v, Mapping))
 
+    def generated(self, contract: Entry) -> tuple[Entry, ...]:
+        """What consumers generate from a contract, each by the consumer's name."""
+        found = contract.values.get("generated")
+        named = found.items() if isinstance(found, Mapping) else ()
+        return tuple(
+            Entry((*contract.names, "generated", name), values)
+            for name, values in named
+            if isinstance(values, Mapping)
+        )
+
     @property
     def run(self) -> Entry:
         """What holds for the whole run; without keys if it is missing."""

@@ -57,6 +57,7 @@ def check(plan: Plan) -> Iterator[Wrong]:
     yield from map(_circle_of_tasks, circles)
     told = frozenset(why for circle in circles for _, _, why in circle.steps)
     yield from map(_circle_of_parts, _circles(_waits_of_parts(plan, told)))
+    yield from _unjudged(plan)
 
 
 def _node(plan: Plan, name: str) -> Node | None:
@@ -151,6 +152,37 @@ def _met_by(plan: Plan, node: Node) -> Part | str:
         return node.name
     task = plan.tasks[node.name] if node.table == "tasks" else plan.publishing_task(node.name)
     return task.part
+
+
+def _unjudged(plan: Plan) -> Iterator[Wrong]:
+    """Generated files are there for a gate to compare them; some gate has to see them."""
+    if any(_node(plan, name) is None for gate in plan.gates.values() for name in gate.needs):
+        return  # What a gate judges is not known as long as one of its needs leads nowhere.
+    waits = _waits_of_parts(plan, frozenset())
+    judged = [_reached(waits, gate) for gate in plan.gates]
+    for contract in plan.contracts.values():
+        publishing = _node(plan, contract.name)
+        for consumer in contract.generated if publishing else ():
+            building = plan.parts_that_need(contract.name, consumer)
+            published = plan.publishing_task(contract.name).part
+            if building and not any(published in seen and building & seen for seen in judged):
+                first = min(building, key=lambda part: part.phase)
+                what = (
+                    f"no gate judges both {first} and the published {shown(contract.name)}, so "
+                    "nobody would compare these files; add both to the needs of a gate"
+                )
+                yield Wrong(("contracts", contract.name, "generated", consumer), what)
+
+
+def _reached(waits: Waits[N], start: N) -> frozenset[N]:
+    """What something waits for, and what that waits for in turn."""
+    seen: set[N] = set()
+    todo = [start]
+    while todo:
+        new = waits.get(todo.pop(), {}).keys() - seen
+        seen |= new
+        todo += new
+    return frozenset(seen)
 
 
 def _circles(waits: Waits[N]) -> Iterator[Circle]:

@@ -13,6 +13,7 @@ from pytest_orchestrator._domain.plan import (
     Budget,
     Contract,
     Gate,
+    Generated,
     Name,
     Operation,
     Plan,
@@ -22,7 +23,7 @@ from pytest_orchestrator._domain.plan import (
     Task,
     UrlPath,
 )
-from pytest_orchestrator._domain.rules.wording import At, Wrong, shown, suggestion
+from pytest_orchestrator._domain.rules.wording import At, Wrong, key, shown, suggestion
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -61,6 +62,8 @@ _BOUNDS = {
     "greater_than": ("more than", "gt"),
     "less_than_equal": ("at most", "le"),
 }
+_INNER: dict[str, type[BaseModel]] = {"budget": Budget, "generated": Generated}
+"""The keys of entries that are tables of keys themselves, or hold such tables by name."""
 # What order does not depend on: a task without a brief still has its place.
 _FILLERS: dict[type[BaseModel], dict[str, object]] = {
     Task: {"brief": "?"},
@@ -153,8 +156,10 @@ def _without(fields: set[int | str], kind: type[Value], values: Document) -> Val
         return None
 
 
-def _frozen(value: object) -> object:
-    """TOML's arrays as tuples, as far down as a runbook has any."""
+def _frozen(value: object, tables: int = 2) -> object:
+    """TOML's arrays as tuples, as far down as a runbook has any: below at most two tables."""
+    if isinstance(value, Mapping) and tables:
+        return {field: _frozen(inner, tables - 1) for field, inner in value.items()}
     if not isinstance(value, list):
         return value
     return tuple(tuple(item) if isinstance(item, list) else item for item in value)
@@ -163,17 +168,20 @@ def _frozen(value: object) -> object:
 def _translated(at: At, kind: type[BaseModel], details: ErrorDetails, *, named: bool) -> Wrong:
     loc = tuple(step for step in details["loc"] if step != "[key]")
     place = at if named and loc == ("name",) else (*at, *loc)
+    inner = _INNER.get(str(loc[0])) if loc[1:] else None
     if details["type"] == "missing":
-        return Wrong(place, f"is missing; {_noun(at)} has one")
+        return Wrong(place, f"is missing; {_noun(place[:-1]) if inner else _noun(at)} has one")
     if details["type"] == "extra_forbidden":
-        fields = kind.model_fields if len(loc) == 1 else Budget.model_fields
-        known = [field for field in fields if not (named and field == "name")]
+        fields = (inner or kind).model_fields
+        known = [field for field in fields if not (named and not inner and field == "name")]
         return Wrong(place, f"unknown key; {suggestion(str(loc[-1]), known)}")
     return Wrong(place, _sentence(details))
 
 
 def _noun(at: At) -> str:
-    return f"every {str(at[0]).removesuffix('s')}" if len(at) > 1 else f"[{at[0]}]"
+    if len(at) == 1:
+        return f"[{at[0]}]"
+    return f"every {str(at[0]).removesuffix('s')}" if len(at) == 2 else f"[{key(at)}]"  # noqa: PLR2004
 
 
 def _sentence(details: ErrorDetails) -> str:
