@@ -7,7 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pytest_orchestrator.checks import check_covers, check_generated, check_openapi, check_serves
+from pytest_orchestrator.checks import (
+    check_built_on,
+    check_covers,
+    check_generated,
+    check_openapi,
+    check_serves,
+)
 from pytest_orchestrator.types import Agreement, Contracts, Plan, Services
 
 pytestmark = pytest.mark.gate("S3")
@@ -47,13 +53,12 @@ def test_service_serves_what_is_published(
 
 
 def test_consumer_generated_what_is_published(agreement: Agreement, workspace: Path) -> None:
-    """What a consumer has generated is what its generator makes of the published document."""
-    contract = agreement.contract
+    """A consumer has built on what is published, and its generator makes just its files of that."""
+    contract, consumer = agreement.contract, agreement.consumer
 
+    check_built_on(
+        contract.name, consumer, built_on=agreement.built_on, published=agreement.published
+    ).raise_for_findings()
     check_generated(
-        contract,
-        agreement.generated,
-        workspace,
-        consumer=agreement.consumer,
-        known=contract.drafts(),
+        contract, agreement.generated, workspace, consumer=consumer, known=agreement.known
     ).raise_for_findings()

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from pytest_orchestrator.checks import (
+    check_built_on,
     check_generated,
     check_json,
     check_page,
@@ -99,13 +100,12 @@ def test_interaction_id_is_the_same_at_every_hop(
 
 
 def test_consumer_generated_what_is_published(agreement: Agreement, workspace: Path) -> None:
-    """What a consumer has generated is what its generator makes of the published document."""
-    contract = agreement.contract
+    """A consumer has built on what is published, and its generator makes just its files of that."""
+    contract, consumer = agreement.contract, agreement.consumer
 
+    check_built_on(
+        contract.name, consumer, built_on=agreement.built_on, published=agreement.published
+    ).raise_for_findings()
     check_generated(
-        contract,
-        agreement.generated,
-        workspace,
-        consumer=agreement.consumer,
-        known=contract.drafts(),
+        contract, agreement.generated, workspace, consumer=consumer, known=agreement.known
     ).raise_for_findings()

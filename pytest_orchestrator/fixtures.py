@@ -100,8 +100,15 @@ def agreement(request: pytest.FixtureRequest, contracts: Contracts) -> Agreement
     from pytest_orchestrator._checks.contracts import Agreement  # noqa: PLC0415 - on demand
 
     name, consumer = request.param
-    contract = contracts[name]
-    return Agreement(contract, consumer, dict(contract.generated)[consumer])
+    contract, session = contracts[name], _session(request)
+    gate = request.node.get_closest_marker("gate").args[0]
+    return Agreement(
+        contract,
+        consumer,
+        dict(contract.generated)[consumer],
+        known=session.revisions(name) or contract.drafts(),
+        built_on=session.built_on(gate, name, consumer),
+    )
 
 
 @pytest.fixture(scope="module")

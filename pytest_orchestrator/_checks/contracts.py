@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -88,11 +89,23 @@ class Agreement:
         contract: The contract, whether it is published or not.
         consumer: The consumer's name.
         generated: The consumer's command and files.
+        known: The exact bytes of every revision that is known, by number; 0 is the draft.
+        built_on: Revision and SHA-256 of what the consumer's agent had in hand when it did the
+            work that is judged; ``None``: nothing is recorded, e.g. because no agent worked.
     """
 
     contract: PublishedContract
     consumer: str
     generated: Generated
+    known: Mapping[int, bytes]
+    built_on: tuple[int, str] | None
+
+    @property
+    def published(self) -> tuple[int, str]:
+        """Revision and SHA-256 of what the judged tree has published; 0 if that is not known."""
+        data = self.contract.read()
+        numbers = (number for number, known in self.known.items() if known == data)
+        return max(numbers, default=0), sha256(data).hexdigest()
 
 
 class Contracts(Mapping[str, PublishedContract]):

@@ -27,6 +27,7 @@ from pytest_orchestrator._run.judge import Project, gate_key
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import RUN_LOCK, FileLock
 from pytest_orchestrator._run.obtain import Obtainer
+from pytest_orchestrator._run.registry import snapshots_of
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator._run.workspace import Workspaces
 from pytest_orchestrator.errors import Blocked, Infra, PhaseFailed
@@ -236,6 +237,28 @@ class RunSession:
         )
         event = GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
         self.ledger.append(event)
+
+    def revisions(self, contract: str) -> dict[int, bytes]:
+        """The exact bytes of every revision the run has of a contract; empty without agents."""
+        if not self.with_agents:
+            return {}
+        snapshots = snapshots_of(self.ledger)
+        events = self.ledger.state().revisions.get(contract, ())
+        return {event.revision: snapshots.read(event.sha256) for event in events}
+
+    def built_on(self, gate: str, contract: str, consumer: str) -> tuple[int, str] | None:
+        """Revision and digest a consumer had in hand for the work that a gate judges."""
+        if not self.with_agents:
+            return None
+        judged = sorted(p for p in self.plan.judged_by(gate) if p.agent == consumer)
+        in_hand = self.ledger.state().in_hand
+        held = [
+            in_hand[task.name][contract]
+            for part in judged
+            for task in self.plan.tasks_of(part)
+            if contract in in_hand.get(task.name, {})
+        ]
+        return (held[-1].revision, held[-1].sha256) if held else None
 
     def _judged_tree(self, gate: str) -> Judged:
         if self.with_agents:
