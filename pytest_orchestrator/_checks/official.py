@@ -1,22 +1,25 @@
-"""The official OpenAPI schemas: the only module that imports openapi-spec-validator."""
+"""The official OpenAPI schemas: the only module that knows openapi-spec-validator.
+
+Only the files it brings are read: importing it takes as long as judging a contract.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from openapi_spec_validator.schemas import schema_v30, schema_v31, schema_v32
 
 from pytest_orchestrator._checks.evaluation import Evaluator, Unchecked
 from pytest_orchestrator._checks.faults import Fault
 from pytest_orchestrator._checks.rulebook import official_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_OFFICIAL: dict[str, Any] = {"3.0": schema_v30, "3.1": schema_v31, "3.2": schema_v32}
 # The names of the parts of a document in the schemas, as this package calls them.
 _IN_30 = {"callbacks": "Callback"}
 
@@ -50,7 +53,7 @@ def _faults(evaluator: Evaluator, value: object, pointer: str) -> Iterator[Fault
 
 @cache
 def _evaluator(version: str, kind: str) -> Evaluator:
-    schema: Mapping[str, Any] = dict(_OFFICIAL[version])
+    schema = _official(version)
     if version == "3.0":
         if not kind:
             return Evaluator(schema)
@@ -72,3 +75,14 @@ def _evaluator(version: str, kind: str) -> Evaluator:
     if kind == "schema":
         bound["$ref"] = DIALECT
     return Evaluator(bound, resources={str(schema["$id"]): schema})
+
+
+def _official(version: str) -> dict[str, Any]:
+    """The schema of a version, as the package brings it."""
+    spec = find_spec("openapi_spec_validator")
+    folders = spec.submodule_search_locations if spec is not None else None
+    if not folders:
+        raise ModuleNotFoundError("openapi-spec-validator is not installed")
+    file = Path(folders[0], "resources", "schemas", f"v{version}", "schema.json")
+    schema: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return schema
