@@ -21,7 +21,7 @@ OFFICIAL = frozenset(
 )
 OWN = frozenset(
     """
-    covers default dialect empty-enum example impossible-required no-paths no-responses nullable
+    component-name covers default dialect empty-enum example impossible-required no-paths no-responses nullable
     operation-id path-parameter same-parameter same-path security-scheme slow-pattern version
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )

@@ -20,6 +20,7 @@ _DIALECTS = (
     "https://json-schema.org/draft/2020-12/schema",
     "https://spec.openapis.org/oas/3.",
 )
+_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 _PARAMETER = re.compile(r"\{([^}]*)\}")
 
 
@@ -32,6 +33,8 @@ def rule_faults(outline: Outline, parts: Iterable[Part], version: str) -> Iterat
     if "jsonSchemaDialect" in root:
         yield from _foreign_dialect(root.child("jsonSchemaDialect"))
     operations = list(outline.operations())
+    if version == "3.0":
+        yield from _bad_names(root.child("components"))
     yield from _ambiguous_ids(outline, parts)
     yield from _ambiguous_paths(root)
     for operation in operations:
@@ -59,6 +62,16 @@ def _ambiguous_ids(outline: Outline, parts: Iterable[Part]) -> Iterator[Fault]:
                 what = f"{shown(written)} is already the id of {names.get(known, known)}"
                 cure = f"give one of them another id; the first is at #{known}"
                 yield Fault(f"{part.pointer}/operationId", what, "operation-id", cure)
+
+
+def _bad_names(components: Node) -> Iterator[Fault]:
+    """What the official schema of 3.0 looks past; those of later versions do not."""
+    for _, kind in components.members():
+        for name, node in kind.members():
+            if _NAME.fullmatch(name) is None:
+                what = f"{shown(name)} is no name of a component"
+                cure = "use letters, digits, '.', '-' and '_' only"
+                yield Fault(node.pointer, what, "component-name", cure)
 
 
 def _ambiguous_paths(root: Node) -> Iterator[Fault]:
