@@ -136,7 +136,7 @@ def _breaches(
     document: dict[str, object], version: str, at: Callable[[str], None]
 ) -> Iterator[Fault]:
     # The official schemas take a moment to load, and only this check needs them.
-    from pytest_orchestrator._checks import cycles, examples, official, rules  # noqa: PLC0415
+    from pytest_orchestrator._checks import cycles, examples, kinds, official, rules  # noqa: PLC0415
     from pytest_orchestrator._checks.parts import parts  # noqa: PLC0415 - likewise
 
     at("the official schema")
@@ -145,9 +145,10 @@ def _breaches(
     yield from reference_faults(document)
     found = parts(document)
     for part in found:
-        if part.entered and part.pointer.startswith("/x-"):
+        if part.entered:
             yield from official.part_faults(part.kind, part.value, part.pointer, version)
     at("its rules")
+    yield from kinds.kind_faults(document, found)
     yield from cycles.cycle_faults(document, found)
     yield from rules.rule_faults(Outline(document), found, version)
     yield from examples.example_faults(document, version, found, at)
