@@ -276,6 +276,17 @@ def test_what_is_not_json_may_be_written_as_text(version: str) -> None:
     assert ["/example"] == [re.sub(".*(/)", r"\1", where) for where, _ in told(document)]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_all_that_is_wrong_with_one_part_is_told(version: str) -> None:
+    """A mistake deep within a parameter does not hide the one beside it."""
+    document = planted(a_contract(version), f"{ASK}/parameters/0/schema/type", "strng")
+    document = planted(document, f"{ASK}/parameters/0/name", 5)
+
+    assert {f"{ASK}/parameters/0/schema/type", f"{ASK}/parameters/0/name"} <= {
+        where for where, _ in told(document)
+    }
+
+
 def test_a_cycle_through_properties_is_fine() -> None:
     """A tree is written like that."""
     assert [] == told(planted(a_contract(), BODY, {"properties": {"a": {"$ref": f"#{BODY}"}}}))
@@ -366,11 +377,13 @@ def test_whatever_the_peer_refuses_is_refused(data: st.DataObject) -> None:
     document["components"]["schemas"]["A"] = {"type": "object", "default": {}}
     for _ in range(data.draw(st.integers(1, 2))):
         pointer = data.draw(st.sampled_from(places(document)))
-        if data.draw(st.booleans()):
-            document = planted(document, pointer, data.draw(VALUES))
-        elif isinstance(at(document, pointer), dict):
-            added = f"{pointer}/{data.draw(KEYWORDS)}"
-            document = planted(document, added, data.draw(VALUES.filter(lambda v: v is not GONE)))
+        value = data.draw(VALUES)
+        if data.draw(st.booleans()) and isinstance(at(document, pointer), dict):
+            pointer = f"{pointer}/{data.draw(KEYWORDS)}"
+            value = None if value is GONE else value
+        # The peer takes data for references.
+        if not (pointer.endswith("/default") and "$ref" in repr(value)):
+            document = planted(document, pointer, value)
 
     if check_openapi(document, "c").passed:
         assert not refused_by_peer(document, version)

@@ -90,7 +90,7 @@ class Evaluator:
         except ValueError as problem:
             raise Unchecked(shortened(str(getattr(problem, "message", problem)))) from None
         for error in errors:
-            yield _breach(_meant(error))
+            yield from map(_breach, _meant(error))
 
 
 @cache
@@ -113,20 +113,24 @@ def _guarded(test: Callable[[object], bool]) -> Callable[[object], bool]:
     return guarded
 
 
-def _meant(error: ValidationError) -> list[ValidationError]:
-    """The errors that tell why; of "X or a reference" those in X, as no reference was written.
+def _meant(error: ValidationError) -> Iterator[list[ValidationError]]:
+    """The errors that tell why; of "X or a reference" all those in X, if none was written.
 
-    More than one only if each alternative asks for something else at the same place.
+    Several in one list are those of alternatives that ask for something else at the
+    same place.
     """
-    branches = getattr(error.kind, "context", None)
+    branches = [branch for branch in getattr(error.kind, "context", ()) if branch]
     if not branches or isinstance(error.kind, _Kind.OneOfMultipleValid):
-        return [error]
-    meant = [branch for branch in branches if branch and not _wants_reference(branch)]
-    reasons = [max(map(_meant, branch), key=_depth) for branch in meant or branches if branch]
-    if not reasons:
-        return [error]
+        yield [error]
+        return
+    meant = [branch for branch in branches if not _wants_reference(branch)] or branches
+    if len(meant) == 1:
+        for inner in meant[0]:
+            yield from _meant(inner)
+        return
+    reasons = [max((r for e in branch for r in _meant(e)), key=_depth) for branch in meant]
     deepest = max(map(_depth, reasons))
-    return [one for reason in reasons if _depth(reason) == deepest for one in reason]
+    yield [one for reason in reasons if _depth(reason) == deepest for one in reason]
 
 
 def _wants_reference(branch: list[ValidationError]) -> bool:

@@ -23,7 +23,7 @@ _NAMED = frozenset(
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
 # They change what a reference means, or are references of a kind nobody here resolves.
-_ELSEWHERE = frozenset({"$id", "$anchor", "$dynamicAnchor", "$dynamicRef"})
+_ELSEWHERE = ("$id", "$anchor", "$dynamicAnchor", "$dynamicRef")
 _EXTERNAL = "copy what is meant into a file below this folder, and refer to that"
 _MAX_NAMES = 500  # that many are looked through for the nearest
 
@@ -103,8 +103,8 @@ def _faults(document: object, part: object, pointer: str) -> Iterator[Fault]:
             problem = known[target]
             if problem is not None:
                 yield Fault(reference.pointer, *problem)
-        for keyword in _ELSEWHERE.intersection(node.value if isinstance(node.value, dict) else ()):
-            if node.pointer or keyword != "$id":
+        for keyword in _ELSEWHERE:
+            if keyword in node and (node.pointer or keyword != "$id"):
                 what = f"{keyword} is not supported, as it changes what references mean"
                 cure = "take it out, and refer to a place in this document by '#/…'"
                 yield Fault(join(node.pointer, keyword), what, "ref-base", cure)

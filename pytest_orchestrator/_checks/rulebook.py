@@ -6,7 +6,9 @@ NOT_JUDGED = frozenset({"unreadable", "size", "time", "memory", "broken"})
 """Rules of findings that do not say that a contract is wrong, but that nobody knows."""
 
 READING = frozenset(
-    {"alias", "depth", "duplicate-key", "encoding", "key", "merge-key", "number", "syntax", "tag"}
+    """
+    alias depth duplicate-key encoding key merge-key number syntax tag
+    """.split()  # noqa: SIM905 - a paragraph, not a column
 )
 REFERENCES = frozenset(
     """
@@ -23,8 +25,9 @@ OFFICIAL = frozenset(
 )
 OWN = frozenset(
     """
-    component-name covers default dialect empty-enum example impossible-required no-paths no-responses nullable
-    operation-id path-parameter same-parameter same-path security-scheme slow-pattern version
+    component-name covers default dialect empty-enum example impossible-required no-paths
+    no-responses nullable operation-id path-parameter same-parameter same-path security-scheme
+    slow-pattern version
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
 ABOUT = frozenset({"more", "schema", "unchecked"})
