@@ -69,9 +69,10 @@ def gates(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """How fast the ledger and the scheduler are, as ratios."""
+    """How fast the ledger, the scheduler and the judgement of contracts are, as ratios."""
     session.install(".")
     session.run("python", "benchmarks/scheduling.py")
+    session.run("python", "benchmarks/validation.py")
 
 
 def dependencies(group: str) -> list[str]:

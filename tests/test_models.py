@@ -21,6 +21,7 @@ from pytest_orchestrator._checks.models import (
     read_models,
     schema_bytes,
 )
+from pytest_orchestrator._domain.verdict import Finding
 from tests.model_pages import (
     Models,
     fits,
@@ -54,6 +55,12 @@ def block(text: str) -> bytes:
 def told(data: bytes) -> list[tuple[str, str]]:
     """Where there are findings, and by which rule."""
     return [(finding.where, finding.rule) for finding in check_models(data, "m.md").findings]
+
+
+def whole(finding: Finding) -> str:
+    """What is wrong and what to do about it, in one sentence; there is always both."""
+    assert finding.cure
+    return f"{finding.what}; {finding.cure}"
 
 
 def definitions(data: bytes) -> Any:
@@ -157,8 +164,8 @@ def test_what_could_be_read_in_two_ways_is_refused(written: str, rule: str, word
     document, verdict = read_models(page(written), "m.md")
 
     assert document is None
-    assert [("m.md:5: A.x", rule)] == [(f.where, f.rule) for f in verdict.findings]
-    assert words in verdict.findings[0].what
+    assert [("m.md:5#A.x", rule)] == [(f.where, f.rule) for f in verdict.findings]
+    assert words in whole(verdict.findings[0])
 
 
 @pytest.mark.parametrize(
@@ -270,7 +277,7 @@ def test_models_refer_to_each_other() -> None:
     verdict = check_json({"b": {"a": {"b": {}}}}, document, "v", definition="A")
 
     assert verdict.passed
-    assert [("m.md:3: A.b", "endless"), ("m.md:7: B.a", "endless")] == told(
+    assert [("m.md:3#A.b", "endless"), ("m.md:7#B.a", "endless")] == told(
         ends.replace("a?", "a").encode()
     )
 
@@ -281,42 +288,42 @@ def test_models_refer_to_each_other() -> None:
 @pytest.mark.parametrize(
     ("text", "where", "rule", "words"),
     [
-        ("", "m.md:3: A", "empty", "has an empty block"),
-        ("{}", "m.md:4: A", "empty", "has no fields"),
-        ('["string"]', "m.md:4: A", "object", "write the fields between braces"),
-        ('"string"', "m.md:4: A", "object", 'e.g. {"page": "number"}'),
-        ("{", "m.md:4:2: A", "syntax", "ends before all brackets are closed"),
-        ('{\n  "x": "any",\n}', "m.md:5:13: A", "syntax", "the last comma before } stands for"),
-        ('{"x": ["any",]}', "m.md:4:13: A", "syntax", "the last comma before ] stands for"),
-        ('{"x": "any" // y\n}', "m.md:4:13: A", "syntax", "it has no comments"),
-        ('{/* y */ "x": "any"}', "m.md:4:2: A", "syntax", "it has no comments"),
-        ('# y\n{"x": "any"}', "m.md:4:1: A", "syntax", "it has no comments"),
-        ("{'x': 'any'}", "m.md:4:2: A", "syntax", "stands between double quotes, not '"),
-        ('{"x": \u201cany\u201d}', "m.md:4:7: A", "syntax", "stands between double quotes"),
-        ('{x: "any"}', "m.md:4:2: A", "syntax", 'stands between double quotes: "x"'),
-        ('{"x": string}', "m.md:4:7: A", "syntax", 'stands between double quotes: "string"'),
-        ('{"x": NaN}', "m.md:4:7: A", "syntax", '"NaN"'),
-        ('{"x" "any"}', "m.md:4:6: A", "syntax", 'a colon is missing after "x"'),
-        ('{"x": }', "m.md:4:7: A", "syntax", "a value is missing"),
-        ("{5: 5}", "m.md:4:2: A", "syntax", "a key is missing"),
-        ('{"x": "any"\n "y": "any"}', "m.md:5:2: A", "syntax", "a comma is missing"),
-        ('{"x": ["any"}', "m.md:4:13: A", "syntax", "] is missing"),
-        ('{"x": "any"} {}', "m.md:4:14: A", "syntax", "one block is one object"),
-        ('{"x": "a\nb"}', "m.md:4:7: A", "syntax", "not closed on its line"),
-        ('{"x": "\\q"}', "m.md:4:7: A", "syntax", "a backslash that means nothing"),
-        ('{"x":\u00a0"any"}', "m.md:4:6: A", "syntax", '"\\u00a0" means nothing here'),
-        ('{"x": "\\ud800"}', "m.md:4:7: A", "encoding", "half of a surrogate pair"),
-        ('{"x": ' * 16 + "1", "m.md:4:97: A", "depth", "nests deeper than 16 levels"),
-        ("[" * 100_000, "m.md:4:17: A", "depth", "nests deeper than 16 levels"),
-        ('{"x": "any",\n\n "x": "any"}', "m.md:6: A.x", "duplicate-key", "is already in line 4;"),
-        ('{"x": "any",\n "\\u0078": "any"}', "m.md:5: A.x", "duplicate-key", "in line 4;"),
-        ('{"x": "any",\n "x?": "any"}', "m.md:5: A.x", "duplicate-key", 'in line 4 as "x"'),
-        ('{"x": "any",\n "X": "any"}', "m.md:5: A.X", "duplicate-key", 'in line 4 as "x"'),
-        ('{"a b": "any"}', "m.md:4: A", "field", '"a b" is no name of a field'),
-        ('{"[key]": "any"}', "m.md:4: A", "field", '"[key]" is no name of a field'),
-        ('{"?": "any"}', "m.md:4: A", "field", '"?" is no name of a field'),
-        ('{"x": [{"y": 1}]}', "m.md:4: A.x[].y", "value", "1 is a value"),
-        ('{"x": {"y?": [["int"]]}}', "m.md:4: A.x.y[][]", "type", '"integer"'),
+        ("", "m.md:3#A", "empty", "has an empty block"),
+        ("{}", "m.md:4#A", "empty", "has no fields"),
+        ('["string"]', "m.md:4#A", "object", "write the fields between braces"),
+        ('"string"', "m.md:4#A", "object", 'e.g. {"page": "number"}'),
+        ("{", "m.md:4:2#A", "syntax", "ends before all brackets are closed"),
+        ('{\n  "x": "any",\n}', "m.md:5:13#A", "syntax", "the last comma before } stands for"),
+        ('{"x": ["any",]}', "m.md:4:13#A", "syntax", "the last comma before ] stands for"),
+        ('{"x": "any" // y\n}', "m.md:4:13#A", "syntax", "it has no comments"),
+        ('{/* y */ "x": "any"}', "m.md:4:2#A", "syntax", "it has no comments"),
+        ('# y\n{"x": "any"}', "m.md:4:1#A", "syntax", "it has no comments"),
+        ("{'x': 'any'}", "m.md:4:2#A", "syntax", "stands between double quotes, not '"),
+        ('{"x": \u201cany\u201d}', "m.md:4:7#A", "syntax", "stands between double quotes"),
+        ('{x: "any"}', "m.md:4:2#A", "syntax", 'stands between double quotes: "x"'),
+        ('{"x": string}', "m.md:4:7#A", "syntax", 'stands between double quotes: "string"'),
+        ('{"x": NaN}', "m.md:4:7#A", "syntax", '"NaN"'),
+        ('{"x" "any"}', "m.md:4:6#A", "syntax", 'a colon is missing after "x"'),
+        ('{"x": }', "m.md:4:7#A", "syntax", "a value is missing"),
+        ("{5: 5}", "m.md:4:2#A", "syntax", "a key is missing"),
+        ('{"x": "any"\n "y": "any"}', "m.md:5:2#A", "syntax", "a comma is missing"),
+        ('{"x": ["any"}', "m.md:4:13#A", "syntax", "] is missing"),
+        ('{"x": "any"} {}', "m.md:4:14#A", "syntax", "one block is one object"),
+        ('{"x": "a\nb"}', "m.md:4:7#A", "syntax", "not closed on its line"),
+        ('{"x": "\\q"}', "m.md:4:7#A", "syntax", "a backslash that means nothing"),
+        ('{"x":\u00a0"any"}', "m.md:4:6#A", "syntax", '"\\u00a0" means nothing here'),
+        ('{"x": "\\ud800"}', "m.md:4:7#A", "encoding", "half of a surrogate pair"),
+        ('{"x": ' * 16 + "1", "m.md:4:97#A", "depth", "nests deeper than 16 levels"),
+        ("[" * 100_000, "m.md:4:17#A", "depth", "nests deeper than 16 levels"),
+        ('{"x": "any",\n\n "x": "any"}', "m.md:6#A.x", "duplicate-key", "is already in line 4;"),
+        ('{"x": "any",\n "\\u0078": "any"}', "m.md:5#A.x", "duplicate-key", "in line 4;"),
+        ('{"x": "any",\n "x?": "any"}', "m.md:5#A.x", "duplicate-key", 'in line 4 as "x"'),
+        ('{"x": "any",\n "X": "any"}', "m.md:5#A.X", "duplicate-key", 'in line 4 as "x"'),
+        ('{"a b": "any"}', "m.md:4#A", "field", '"a b" is no name of a field'),
+        ('{"[key]": "any"}', "m.md:4#A", "field", '"[key]" is no name of a field'),
+        ('{"?": "any"}', "m.md:4#A", "field", '"?" is no name of a field'),
+        ('{"x": [{"y": 1}]}', "m.md:4#A.x[].y", "value", "1 is a value"),
+        ('{"x": {"y?": [["int"]]}}', "m.md:4#A.x.y[][]", "type", '"integer"'),
     ],
 )
 def test_a_block_that_is_no_plain_object_is_refused(
@@ -326,7 +333,7 @@ def test_a_block_that_is_no_plain_object_is_refused(
     (finding,) = check_models(block(text), "m.md").findings
 
     assert (where, rule) == (finding.where, finding.rule)
-    assert words in finding.what
+    assert words in whole(finding)
 
 
 # ---------------------------------------------------------------- pages
@@ -340,17 +347,17 @@ def test_a_block_that_is_no_plain_object_is_refused(
         (MODEL[:-1], "m.md:7", "end", "is the file written to its end?"),
         (f"{MODEL}More", "m.md:8", "end", "is the file written to its end?"),
         (MODEL[:-4], "m.md:3", "fence", "is never closed; is the file written to its end?"),
-        (f"{MODEL}## B\n\nText.\n", "m.md:8: B", "no-block", "has no ```json block; give it one"),
-        (MODEL.replace("```json", "```"), "m.md:1: A", "no-block", "has no ```json block"),
-        (f"{MODEL}```json\n{{}}\n```\n", "m.md:8: A", "second-block", "the first is in line 3"),
-        (MODEL + MODEL, "m.md:8: A", "duplicate-model", "is already in line 1;"),
+        (f"{MODEL}## B\n\nText.\n", "m.md:8#B", "no-block", "has no ```json block; give it one"),
+        (MODEL.replace("```json", "```"), "m.md:1#A", "no-block", "has no ```json block"),
+        (f"{MODEL}```json\n{{}}\n```\n", "m.md:8#A", "second-block", "the first is in line 3"),
+        (MODEL + MODEL, "m.md:8#A", "duplicate-model", "is already in line 1;"),
         (
             MODEL.replace("A", "Ab") + MODEL.replace("A", "AB"),
-            "m.md:8: AB",
+            "m.md:8#AB",
             "duplicate-model",
             "as",
         ),
-        (MODEL.replace("A", "Date"), "m.md:1: Date", "name", 'is called like the type "date"'),
+        (MODEL.replace("A", "Date"), "m.md:1#Date", "name", 'is called like the type "date"'),
         (MODEL[5:], "m.md:2", "heading", 'below no heading; write "## Name" above it'),
         (
             MODEL.replace("##", "#"),
@@ -407,7 +414,7 @@ def test_a_page_that_readers_could_see_differently_is_refused(
     (finding,) = check_models(text.encode(), "m.md").findings
 
     assert (where, rule) == (finding.where, finding.rule)
-    assert words in finding.what
+    assert words in whole(finding)
 
 
 @pytest.mark.parametrize(
@@ -429,7 +436,7 @@ def test_bytes_that_are_no_page_are_refused(data: bytes, where: str, rule: str, 
     (finding,) = check_models(data, "m.md").findings
 
     assert (where, rule) == (finding.where, finding.rule)
-    assert words in finding.what
+    assert words in whole(finding)
 
 
 @pytest.mark.parametrize(
@@ -463,17 +470,17 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
     assert [
         ("m.md:1", "character"),
-        ("m.md:3: A.a", "type"),
-        ("m.md:3: A.b", "value"),
-        ("m.md:4: A.b", "duplicate-key"),
-        ("m.md:4: A.b", "list"),
+        ("m.md:3#A.a", "type"),
+        ("m.md:3#A.b", "value"),
+        ("m.md:4#A.b", "duplicate-key"),
+        ("m.md:4#A.b", "list"),
         ("m.md:7", "heading"),
-        ("m.md:8: B.d", "model"),
-        ("m.md:8: B.d", "type"),
-        ("m.md:12:10: C", "syntax"),
-        ("m.md:14: D", "no-block"),
+        ("m.md:8#B.d", "model"),
+        ("m.md:8#B.d", "type"),
+        ("m.md:12:10#C", "syntax"),
+        ("m.md:14#D", "no-block"),
         ("m.md:15", "heading"),
-        ("m.md:17: E", "empty"),
+        ("m.md:17#E", "empty"),
     ] == told(text.encode())
 
 
@@ -553,7 +560,7 @@ def test_models_that_never_end_are_found(models: Models) -> None:
     findings = check_models(rendered(models), "m.md").findings
 
     assert ["endless"] * len(endless) == [finding.rule for finding in findings]
-    assert endless == [re.split(r"[ .]", finding.where)[2] for finding in findings]
+    assert endless == [re.split(r"[#.]", finding.where)[2] for finding in findings]
 
 
 @settings(max_examples=15, deadline=None)
@@ -648,7 +655,7 @@ def test_nothing_is_generated_from_a_page_that_is_refused() -> None:
 def drift(source: bytes, generated: bytes | None) -> list[tuple[str, str, str]]:
     """What is found, with the file it is found in."""
     verdict = check_drift(source, generated, "docs/m.md", "docs/m.schema.json")
-    return [(finding.where, finding.rule, finding.what) for finding in verdict.findings]
+    return [(finding.where, finding.rule, whole(finding)) for finding in verdict.findings]
 
 
 def test_a_generated_file_has_no_drift() -> None:

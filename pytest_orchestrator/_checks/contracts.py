@@ -9,12 +9,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pytest_orchestrator._checks.documents import read_document
+from pytest_orchestrator._checks.bundle import read_bundle
+from pytest_orchestrator._checks.confined import check_contract
 from pytest_orchestrator._checks.models import check_drift
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_orchestrator._domain.plan import Contract, Generated
 
@@ -51,14 +52,36 @@ class PublishedContract:
         return _read(self.tree, self.path, self.name)
 
     def document(self) -> object:
-        """The document, read from JSON or YAML.
+        """The document, read from JSON or YAML, with what it refers to in other files.
+
+        Returns:
+            A document of one piece: what other files of its folder say is below
+            ``/x-files``.
 
         Raises:
             GateFailed: It was not published, or cannot be read.
         """
-        document, verdict = read_document(self.read(), self.path)
+        self.read()
+        file = self.tree / self.path
+        bundle, verdict = read_bundle(file.parent, file.name)
         verdict.raise_for_findings()
-        return document
+        return None if bundle is None else bundle.document
+
+    def check(self, operations: Sequence[str] = ()) -> Verdict:
+        """All that is wrong with it, looked for in a process with bounds.
+
+        Args:
+            operations: Those it has to describe, e.g. ``["GET /health"]``.
+
+        Raises:
+            GateFailed: It was not published.
+
+        Source:
+            docs/reference/contract-rules.md.
+        """
+        self.read()
+        file = self.tree / self.path
+        return check_contract(file.parent, file.name, operations=operations)
 
     def schema(self) -> object:
         """The JSON Schema of shared models, which is generated from the page next to it.

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING
 
-from pytest_orchestrator._domain.verdict import Finding, Verdict
+from pytest_orchestrator._checks.json_reader import parse_json
+from pytest_orchestrator._checks.limits import MAX_BYTES, Unreadable
+from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-MAX_BYTES = 5_000_000
-MAX_DEPTH = 100
-
-# Possessive, so that a string that is never closed costs one pass and not one per quote.
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}:]|-?(?:NaN|Infinity|\d[\d.eE+-]*)', re.DOTALL)
-
-
-class Unreadable(Exception):
-    """What keeps a document from being read; 1-based ``line`` and ``column``, 0 if not known."""
-
-    def __init__(self, what: str, *, rule: str, line: int = 0, column: int = 0) -> None:
-        super().__init__(what)
-        self.rule = rule
-        self.line = line
-        self.column = column
-
-    def found_in(self, name: str) -> Finding:
-        """The finding that tells of it."""
-        where = f"{name}:{self.line}:{self.column}" if self.line else name
-        return Finding(where, str(self), self.rule)
+    from pytest_orchestrator._checks.yaml_reader import Lines
+LinesOf = Callable[[Iterable[str]], dict[str, int]]
 
 
 def read_document(data: bytes, name: str) -> tuple[object | None, Verdict]:
@@ -57,12 +38,39 @@ def read_document(data: bytes, name: str) -> tuple[object | None, Verdict]:
 def read(data: bytes, name: str, *, check: str, json_only: bool) -> tuple[object | None, Verdict]:
     """Read bytes under the limits of this module; findings instead of exceptions."""
     try:
-        text = _decoded(data)
-        is_json = json_only or text.lstrip().startswith(("{", "["))
-        parse: Callable[[str], object] = _parse_json if is_json else _parse_yaml
-        return parse(text), Verdict(check)
+        return parse(data, json_only=json_only)[0], Verdict(check)
     except Unreadable as problem:
         return None, Verdict(check, (problem.found_in(name),))
+
+
+def parse(data: bytes, *, json_only: bool) -> tuple[object, LinesOf]:
+    """The document in some bytes, and what tells the line of pointers into it.
+
+    Raises:
+        Unreadable: There is none.
+    """
+    text = _decoded(data)
+    if json_only or text.lstrip().startswith(("{", "[")):
+        return parse_json(text), partial(_json_lines, text)
+    # PyYAML has one door, and most sessions never go through it.
+    from pytest_orchestrator._checks.yaml_reader import parse_yaml  # noqa: PLC0415
+
+    lines: Lines = {}
+    document = parse_yaml(text, lines)
+    return document, partial(_yaml_lines, document, lines)
+
+
+def _json_lines(text: str, pointers: Iterable[str]) -> dict[str, int]:
+    # Only what is wrong has to be found again.
+    from pytest_orchestrator._checks.lines import json_lines  # noqa: PLC0415
+
+    return json_lines(text, pointers)
+
+
+def _yaml_lines(document: object, lines: Lines, pointers: Iterable[str]) -> dict[str, int]:
+    from pytest_orchestrator._checks.lines import yaml_lines  # noqa: PLC0415 - likewise
+
+    return yaml_lines(document, lines, pointers)
 
 
 def _decoded(data: bytes) -> str:
@@ -74,94 +82,3 @@ def _decoded(data: bytes) -> str:
     except UnicodeDecodeError as problem:
         what = f"is not UTF-8: {problem.reason} at byte {problem.start}"
         raise Unreadable(what, rule="encoding") from None
-
-
-def _parse_json(text: str) -> object:
-    _Scan(text).run()
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as problem:
-        what = f"is not JSON: {problem.msg}"
-        line, column = problem.lineno, problem.colno
-        raise Unreadable(what, rule="syntax", line=line, column=column) from None
-
-
-class _Scan:
-    """Goes through JSON for what ``json`` would accept, or would not survive."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-        self._open: list[set[str] | None] = []
-        self._last = ("", 0)
-
-    def run(self) -> None:
-        """Refuse the first such thing; whether it is JSON at all is not asked."""
-        for match in _TOKEN.finditer(self._text):
-            self._at = match.start()
-            self._take(match[0])
-
-    def _take(self, piece: str) -> None:
-        match piece[0]:
-            case "{" | "[":
-                self._open.append(set() if piece == "{" else None)
-                if len(self._open) > MAX_DEPTH:
-                    self._refuse("depth", f"nests deeper than {MAX_DEPTH} levels")
-            case "}" | "]":
-                del self._open[-1:]
-            case ":":
-                self._take_key(*self._last)
-            case '"':
-                text = _unquoted(piece)
-                self._last = (text, self._at)
-                if not _is_text(text):
-                    self._refuse("encoding", "has half of a surrogate pair, which is no character")
-            case _:
-                if not is_finite(piece):
-                    self._refuse("number", f"{piece[:30]} is not a number JSON can hold")
-
-    def _take_key(self, key: str, at: int) -> None:
-        keys = self._open[-1] if self._open else None
-        if keys is not None:
-            if key in keys:
-                self._at = at
-                self._refuse("duplicate-key", f"says {json.dumps(key)} a second time")
-            keys.add(key)
-
-    def _refuse(self, rule: str, what: str) -> NoReturn:
-        line = self._text.count("\n", 0, self._at) + 1
-        column = self._at - self._text.rfind("\n", 0, self._at)
-        raise Unreadable(what, rule=rule, line=line, column=column)
-
-
-def _unquoted(quoted: str) -> str:
-    if "\\" not in quoted:
-        return quoted[1:-1]
-    try:
-        return str(json.loads(quoted))
-    except ValueError:  # the parser will say so, and better
-        return quoted
-
-
-def _is_text(value: str) -> bool:
-    """Whether a string can be written down at all."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def is_finite(number: str) -> bool:
-    """Whether a number fits; what is no number is left to the parser."""
-    try:
-        return math.isfinite(float(number))
-    except ValueError:
-        return True
-
-
-def _parse_yaml(text: str) -> object:
-    # PyYAML has one door, and most sessions never go through it.
-    from pytest_orchestrator._checks.yaml_reader import parse_yaml  # noqa: PLC0415
-
-    return parse_yaml(text)

@@ -5,6 +5,17 @@ from __future__ import annotations
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 MAX_FINDINGS = 100
+_CURE = "write it as docs/reference/shared-models.md has it"
+# Where the sentence says it all.
+_CURES = {
+    "bounds": "write bounds that this type has, or none",
+    "depth": "give what is within a model of its own",
+    "encoding": "write whole characters",
+    "end": "write the file to its end",
+    "fence": "write the file to its end",
+    "size": "split it, or publish less",
+    "syntax": "write it as JSON",
+}
 
 
 class Enough(Exception):
@@ -36,13 +47,17 @@ class Findings:
             self._enough = True
             raise Enough
         numbers = "".join(f":{number}" for number in (line, column) if number)
-        where = f"{self._name}{numbers}{place and f': {place}'}"
-        self._found.append((line, Finding(where, what, rule)))
+        where = f"{self._name}{numbers}{place and f'#{place}'}"
+        # Sentences on pages end with their cure.
+        what, _, cure = (
+            what.rpartition("; ") if "; " in what else (what, "", _CURES.get(rule, _CURE))
+        )
+        self._found.append((line, Finding(where, what, rule, cure)))
 
     def verdict(self) -> Verdict:
         """All that was noted; if that is not all there is, the last finding says so."""
         found = [finding for _, finding in sorted(self._found, key=lambda entry: entry[0])]
         if self._enough:
-            what = f"has more than {MAX_FINDINGS} findings; mend these, then look again"
-            found.append(Finding(self._name, what, "more"))
+            what = f"has more than {MAX_FINDINGS} findings"
+            found.append(Finding(self._name, what, "more", "mend these, then look again"))
         return Verdict("models", tuple(found))

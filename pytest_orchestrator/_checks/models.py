@@ -38,7 +38,7 @@ def read_models(data: bytes, name: str) -> tuple[dict[str, object] | None, Verdi
         The document with all models under ``$defs``, in the order of the page,
         and a verdict without findings; or ``None`` and a verdict with everything
         that is wrong, each with its line, model and field
-        (``"shared-models.md:12: Citation.page"``), the rule, and the cure. After
+        (``"shared-models.md:12#Citation.page"``), the rule, and the cure. After
         a hundred findings, the last says that there are more.
 
     Source:
@@ -105,11 +105,11 @@ def check_drift(source: bytes, generated: bytes | None, name: str, generated_nam
         return verdict
     cure = f"generate it: `{COMMAND} {name}`"
     if generated is None:
-        finding = Finding(generated_name, f"is not there; {cure}", "missing")
+        finding = Finding(generated_name, "is not there", "missing", cure)
     else:
         line, what = _first_difference(expected, generated)
-        what = f"differs from what {name} makes: {what}; do not edit it, {cure}"
-        finding = Finding(f"{generated_name}:{line}", what, "drift")
+        what = f"differs from what {name} makes: {what}"
+        finding = Finding(f"{generated_name}:{line}", what, "drift", f"do not edit it, {cure}")
     return Verdict("models", (finding,))
 
 

@@ -51,7 +51,9 @@ class Node(NamedTuple):
 def join(pointer: str, *tokens: object) -> str:
     """Lengthen a pointer by keys and indexes, escaped as they need to be."""
     for token in tokens:
-        escaped = str(token).replace("~", "~0").replace("/", "~1")
+        escaped = str(token)
+        if "~" in escaped or "/" in escaped:
+            escaped = escaped.replace("~", "~0").replace("/", "~1")
         pointer = f"{pointer}/{escaped}"
     return pointer
 

@@ -1,65 +1,88 @@
-"""The official OpenAPI schemas and rules: the only module that imports openapi-spec-validator."""
+"""The official OpenAPI schemas: the only module that knows openapi-spec-validator.
+
+Only the files it brings are read: importing it takes as long as judging a contract.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+import json
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from jsonschema_path import SchemaPath
-from openapi_spec_validator import (
-    OpenAPIV30SpecValidator,
-    OpenAPIV31SpecValidator,
-    OpenAPIV32SpecValidator,
-)
-from openapi_spec_validator.schemas import schema_v30, schema_v31, schema_v32
-
-from pytest_orchestrator._checks.nodes import shortened
-from pytest_orchestrator._checks.references import objects
-from pytest_orchestrator._checks.schemas import Problem, openapi_problems, survived
+from pytest_orchestrator._checks.evaluation import Evaluator, Unchecked
+from pytest_orchestrator._checks.faults import Fault
+from pytest_orchestrator._checks.rulebook import official_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-_OFFICIAL: dict[str, tuple[Any, Any]] = {
-    "3.0": (schema_v30, OpenAPIV30SpecValidator),
-    "3.1": (schema_v31, OpenAPIV31SpecValidator),
-    "3.2": (schema_v32, OpenAPIV32SpecValidator),
-}
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# The names of the parts of a document in the schemas, as this package calls them.
+_IN_30 = {"callbacks": "Callback"}
 
 
-class _NoHandlers(dict[str, Any]):
-    """Answers for every scheme, and denies it; an empty mapping would mean the network."""
+def official_faults(document: object, version: str) -> Iterator[Fault]:
+    """What the official schema of a version, e.g. ``"3.1"``, does not allow.
 
-    def __contains__(self, scheme: object) -> bool:
-        return True
-
-    def __getitem__(self, scheme: str) -> Callable[[str], NoReturn]:
-        return _deny
-
-
-def _deny(uri: str) -> NoReturn:
-    message = f"{uri} is not read"
-    raise PermissionError(message)
-
-
-def schema_problems(document: dict[str, object], version: str) -> list[Problem]:
-    """What the official schema of a version, e.g. ``"3.1"``, does not allow."""
-    schema, _ = _OFFICIAL[version]
-    return openapi_problems(document, version, dict(schema))
-
-
-def rule_problems(document: dict[str, object], version: str) -> list[Problem]:
-    """What breaks the rules behind the schema, request bodies not looked into.
-
-    The rules tell no place but the schema object they were applied to.
+    Schema objects are looked at with the rest, wherever they stand.
     """
-    return survived(_rule_problems(document, version))
+    yield from _faults(_evaluator(version, ""), document, "")
 
 
-def _rule_problems(document: dict[str, object], version: str) -> Iterator[Problem]:
-    _, rules = _OFFICIAL[version]
-    path = SchemaPath.from_dict(document, handlers=_NoHandlers())
-    places = {id(node.value): node.pointer for node in objects(document)}
-    for error in rules(path).iter_errors():
-        pointer = places.get(id(error.schema), "")
-        rule = error.validator if isinstance(error.validator, str) else type(error).__name__
-        yield Problem(pointer, shortened(error.message), rule)
+def part_faults(kind: str, value: object, pointer: str, version: str) -> Iterator[Fault]:
+    """The same for one part that stands where the schema does not look, e.g. ``"path-item"``."""
+    try:
+        evaluator = _evaluator(version, kind)
+    except Unchecked:  # a kind that this version does not have
+        return
+    yield from _faults(evaluator, value, pointer)
+
+
+def _faults(evaluator: Evaluator, value: object, pointer: str) -> Iterator[Fault]:
+    try:
+        for breach in evaluator.breaches(value):
+            rule = official_rule(breach.keyword)
+            yield Fault(pointer + breach.pointer, breach.what, rule, breach.cure)
+    except Unchecked as problem:
+        what = f"cannot be checked to its end: {problem}"
+        yield Fault(pointer, what, "unchecked", "write plain JSON, less deeply nested")
+
+
+@cache
+def _evaluator(version: str, kind: str) -> Evaluator:
+    schema = _official(version)
+    if version == "3.0":
+        if not kind:
+            return Evaluator(schema)
+        name = _IN_30.get(kind, re.sub(r"(^|-)(\w)", lambda found: found[2].upper(), kind))
+        return Evaluator(
+            {
+                "$schema": "http://json-schema.org/draft-04/schema#",
+                "definitions": schema["definitions"],
+                "oneOf": [{"$ref": f"#/definitions/{name}"}, {"$ref": "#/definitions/Reference"}],
+            }
+        )
+    # From 3.1 on, the official schema leaves schema objects to a dialect; this binds one.
+    bound = {
+        "$schema": DIALECT,
+        "$id": "urn:openapi",
+        "$ref": schema["$id"] + (f"#/$defs/{kind}" if kind else ""),
+        "$defs": {"schema": {"$dynamicAnchor": "meta", "$ref": DIALECT}},
+    }
+    if kind == "schema":
+        bound["$ref"] = DIALECT
+    return Evaluator(bound, resources={str(schema["$id"]): schema})
+
+
+def _official(version: str) -> dict[str, Any]:
+    """The schema of a version, as the package brings it."""
+    spec = find_spec("openapi_spec_validator")
+    folders = spec.submodule_search_locations if spec is not None else None
+    if not folders:
+        raise ModuleNotFoundError("openapi-spec-validator is not installed")
+    file = Path(folders[0], "resources", "schemas", f"v{version}", "schema.json")
+    schema: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return schema

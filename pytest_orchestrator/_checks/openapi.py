@@ -6,36 +6,42 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.comparison import Comparison
+from pytest_orchestrator._checks.faults import Fault
+from pytest_orchestrator._checks.limits import MAX_DEPTH, is_deep
 from pytest_orchestrator._checks.nodes import Node, place, shown
-from pytest_orchestrator._checks.outline import Operation, Outline
-from pytest_orchestrator._checks.references import find_references
+from pytest_orchestrator._checks.outline import Outline
+from pytest_orchestrator._checks.references import find_references, reference_faults
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-_PARAMETER = re.compile(r"\{([^}]*)\}")
 _VERSION = re.compile(r"(3\.[0-2])\.[0-9]+")
 _SUCCESS = re.compile(r"2([0-9]{2}|XX)")
+
+
+def _nobody(_: str) -> None:
+    """Tell nobody."""
 
 
 def check_openapi(document: object, name: str) -> Verdict:
     """Whether a document is valid OpenAPI 3.0, 3.1 or 3.2, and self-contained.
 
-    References come first: what leads out of the document, or nowhere, is found
-    and nothing else is looked at, because whoever looks might follow it. Nothing
-    is ever read from the network or from a file.
+    Everything is looked at in one pass; what a reference leads to outside of the
+    document is a finding, and is never read, from the network or from a file.
 
     Args:
         document: As ``read_document`` returns it.
         name: What findings call the document, e.g. ``"core-api.json"``.
 
     Returns:
-        One finding for each thing that is wrong, most exact kind first: the
-        official schema, then path parameters and operation ids, then the rest of
-        openapi-spec-validator's rules if all else is fine.
+        One finding for each thing that is wrong, with its cure: by the official
+        schema first, then references, then the rules of
+        docs/reference/contract-rules.md, then examples and defaults.
     """
-    return Verdict("openapi", _invalid(document, name))
+    faults = dict.fromkeys(openapi_faults(document))
+    findings = [Finding(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults]
+    return Verdict("openapi", tuple(findings))
 
 
 def check_covers(document: object, operations: Sequence[str], name: str) -> Verdict:
@@ -50,9 +56,18 @@ def check_covers(document: object, operations: Sequence[str], name: str) -> Verd
         A finding for each operation that is missing, with the nearest path there
         is, or that describes no response of the 200s.
     """
+    faults = cover_faults(document, operations)
+    findings = [Finding(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults]
+    return Verdict("covers", tuple(findings))
+
+
+def cover_faults(document: object, operations: Sequence[str]) -> Iterator[Fault]:
+    """A fault for each operation that is not described, or has no response of the 200s."""
     outline = Outline(document)
-    findings = [_uncovered(outline, operation, name) for operation in operations]
-    return Verdict("covers", tuple(finding for finding in findings if finding is not None))
+    for operation in operations:
+        fault = _uncovered(outline, operation)
+        if fault is not None:
+            yield fault
 
 
 def check_serves(published: object, served: object, name: str) -> Verdict:
@@ -77,7 +92,7 @@ def check_serves(published: object, served: object, name: str) -> Verdict:
     for document, called in ((published, name), (served, f"{name} (as served)")):
         findings += find_references(document, called)
         if not isinstance(Node(document).child("paths").value, dict):
-            findings.append(Finding(place(called, "/paths"), "is not an object", "paths"))
+            findings.append(Finding(place(called, "/paths"), "is not an object", "type"))
     if not findings:
         findings += _unserved(published, served, name)
     return Verdict("serves", tuple(findings))
@@ -93,63 +108,53 @@ def _unserved(published: object, served: object, name: str) -> list[Finding]:
     return findings
 
 
-def _invalid(document: object, name: str) -> tuple[Finding, ...]:
+def openapi_faults(document: object, at: Callable[[str], None] = _nobody) -> Iterator[Fault]:
+    """All that is wrong with a document, the most exact kind first; nothing is followed.
+
+    Args:
+        document: Of one piece.
+        at: Told what is looked at next, in case that takes for ever.
+    """
     if not isinstance(document, dict):
-        return (Finding(place(name, ""), f"{shown(document)} is not an object", "type"),)
+        what = f"{shown(document)} is not an object"
+        yield Fault("", what, "type", "write an object with openapi, info and paths")
+        return
+    if is_deep(document):
+        cure = "name what is deep within, and refer to it"
+        yield Fault("", f"nests deeper than {MAX_DEPTH} levels", "depth", cure)
+        return
     written = document.get("openapi")
-    version = _VERSION.fullmatch(written) if isinstance(written, str) else None
-    if version is None:
+    found = _VERSION.fullmatch(written) if isinstance(written, str) else None
+    if found is None:
         what = f'{shown(written)} is not the text of a version from 3.0 to 3.2, e.g. "3.1.0"'
-        return (Finding(place(name, "/openapi"), what, "version"),)
-    return find_references(document, name) or _breaches(document, version[1], name)
+        yield Fault("/openapi", what, "version", 'write openapi: "3.1.0"')
+        return
+    yield from _breaches(document, found[1], at)
 
 
-def _breaches(document: dict[str, object], version: str, name: str) -> tuple[Finding, ...]:
+def _breaches(
+    document: dict[str, object], version: str, at: Callable[[str], None]
+) -> Iterator[Fault]:
     # The official schemas take a moment to load, and only this check needs them.
-    from pytest_orchestrator._checks import official  # noqa: PLC0415
+    from pytest_orchestrator._checks import cycles, examples, kinds, official, rules  # noqa: PLC0415
+    from pytest_orchestrator._checks.parts import parts  # noqa: PLC0415 - likewise
 
-    problems = official.schema_problems(document, version)
-    findings = [Finding(place(name, p.pointer), p.what, p.rule) for p in problems]
-    outline = Outline(document)
-    findings += _ambiguous_ids(outline, name)
-    for operation in outline.operations():
-        findings += _wrong_path_parameters(outline, operation, name)
-    if not findings:
-        rest = official.rule_problems(document, version)
-        findings += [Finding(place(name, p.pointer), p.what, p.rule) for p in rest]
-    return tuple(findings)
-
-
-def _ambiguous_ids(outline: Outline, name: str) -> Iterator[Finding]:
-    first: dict[str, Operation] = {}
-    for operation in outline.operations():
-        identifier = operation.node.child("operationId")
-        if isinstance(identifier.value, str):
-            known = first.setdefault(identifier.value, operation)
-            if known is not operation:
-                what = f"{shown(identifier.value)} is already the id of {known}"
-                yield Finding(place(name, identifier.pointer), what, "operation-id")
+    at("the official schema")
+    yield from official.official_faults(document, version)
+    at("its references")
+    yield from reference_faults(document)
+    found = parts(document)
+    for part in found:
+        if part.entered:
+            yield from official.part_faults(part.kind, part.value, part.pointer, version)
+    at("its rules")
+    yield from kinds.kind_faults(document, found)
+    yield from cycles.cycle_faults(document, found)
+    yield from rules.rule_faults(Outline(document), found, version)
+    yield from examples.example_faults(document, version, found, at)
 
 
-def _wrong_path_parameters(outline: Outline, operation: Operation, name: str) -> Iterator[Finding]:
-    in_path = _PARAMETER.findall(operation.path)
-    declared = {
-        key: node for (kind, key), node in outline.parameters(operation).items() if kind == "path"
-    }
-    for parameter in in_path:
-        if parameter not in declared:
-            what = f"{operation} does not declare its path parameter {parameter!r}"
-            yield Finding(place(name, operation.node.pointer), what, "path-parameter")
-    for parameter, node in declared.items():
-        if parameter not in in_path:
-            what = f"the path of {operation} has no parameter {parameter!r}"
-            yield Finding(place(name, node.pointer), what, "path-parameter")
-        elif node.child("required").value is not True:
-            what = f"path parameter {parameter!r} of {operation} must say: required: true"
-            yield Finding(place(name, node.pointer), what, "path-parameter")
-
-
-def _uncovered(outline: Outline, wanted: str, name: str) -> Finding | None:
+def _uncovered(outline: Outline, wanted: str) -> Fault | None:
     method, _, path = wanted.partition(" ")
     found = next((o for o in outline.operations() if (o.method, o.path) == (method, path)), None)
     if found is not None:
@@ -157,8 +162,8 @@ def _uncovered(outline: Outline, wanted: str, name: str) -> Finding | None:
         if any(_SUCCESS.fullmatch(status) for status, _ in responses.members()):
             return None
         what = f"{wanted} describes no response of the 200s"
-        return Finding(place(name, responses.pointer), what, "covers")
+        return Fault(responses.pointer, what, "covers", "describe one, e.g. 200")
     path_item = outline.root.child("paths", path)
     at = path_item if path_item.value is not None else outline.root.child("paths")
     what = f"{wanted} is not described; {outline.instead_of(path)}"
-    return Finding(place(name, at.pointer), what, "covers")
+    return Fault(at.pointer, what, "covers", "describe it, or correct its method or path")

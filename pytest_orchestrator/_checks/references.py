@@ -1,9 +1,11 @@
-"""What a document refers to, found without following anything."""
+"""What a document refers to, found without following anything out of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_orchestrator._checks.faults import Fault
 from pytest_orchestrator._checks.nodes import Node, follow, join, place, shown
 from pytest_orchestrator._domain.verdict import Finding
 
@@ -22,27 +24,90 @@ _NAMED = frozenset(
 )
 # They change what a reference means, or are references of a kind nobody here resolves.
 _ELSEWHERE = ("$id", "$anchor", "$dynamicAnchor", "$dynamicRef")
+_EXTERNAL = "copy what is meant into a file below this folder, and refer to that"
+_MAX_NAMES = 500  # that many are looked through for the nearest
+
+
+class Reference(NamedTuple):
+    """A reference as it is written.
+
+    Attributes:
+        holder: The object it is a member of.
+        key: The member, ``"$ref"`` or the key of a discriminator's mapping.
+        pointer: Where the member stands.
+        target: What it says; a text, unless the document is malformed.
+    """
+
+    holder: dict[str, object]
+    key: str
+    pointer: str
+    target: object
 
 
 def find_references(document: object, name: str) -> tuple[Finding, ...]:
     """Everything that keeps a document from being read by itself; reads nothing else."""
-    return tuple(_wrong_references(document, name))
+    faults = reference_faults(document)
+    return tuple(Finding(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults)
 
 
-def objects(document: object) -> Iterator[Node]:
+def objects(document: object, pointer: str = "") -> Iterator[Node]:
     """The objects of a document whose keys have a meaning, in document order."""
-    todo = [(Node(document), False)]
+    todo: list[tuple[object, str, bool]] = [(document, pointer, False)]
     while todo:
-        node, named = todo.pop()
-        if isinstance(node.value, dict) and not named:
-            yield node
-        below = [(child, False) for child in node.elements()]
-        for key, child in node.members():
-            if named:
-                below.append((child, False))
-            elif not _is_data(key, child.value):
-                below.append((child, key in _NAMED and isinstance(child.value, dict)))
-        todo.extend(reversed(below))
+        value, there, named = todo.pop()
+        if isinstance(value, dict):
+            if not named:
+                yield Node(value, there)
+            below = [
+                (child, join(there, key), not named and key in _NAMED and isinstance(child, dict))
+                for key, child in value.items()
+                if isinstance(child, (dict, list)) and (named or not _is_data(str(key), child))
+            ]
+        elif isinstance(value, list):
+            below = [
+                (child, f"{there}/{index}", False)
+                for index, child in enumerate(value)
+                if isinstance(child, (dict, list))
+            ]
+        else:
+            continue
+        below.reverse()
+        todo += below
+
+
+def references(document: object, pointer: str = "") -> Iterator[Reference]:
+    """All references of a document, in its order."""
+    for node in objects(document, pointer):
+        yield from _references(node)
+
+
+def reference_faults(document: object) -> Iterator[Fault]:
+    """What leads out of a document, nowhere, or back to itself before there is a value."""
+    embedded = document.get("x-files") if isinstance(document, dict) else None
+    yield from _faults(document, document, "")
+    if isinstance(embedded, dict):
+        for file, content in embedded.items():
+            yield from _faults(document, content, join("/x-files", file))
+
+
+def _faults(document: object, part: object, pointer: str) -> Iterator[Fault]:
+    known: dict[object, tuple[str, str, str] | None] = {}
+    for node in objects(part, pointer):
+        for reference in _references(node):
+            target = reference.target
+            if not isinstance(target, str):
+                yield Fault(reference.pointer, *_external(target))
+                continue
+            if target not in known:
+                known[target] = _problem(document, target)
+            problem = known[target]
+            if problem is not None:
+                yield Fault(reference.pointer, *problem)
+        for keyword in _ELSEWHERE:
+            if keyword in node and (node.pointer or keyword != "$id"):
+                what = f"{keyword} is not supported, as it changes what references mean"
+                cure = "take it out, and refer to a place in this document by '#/…'"
+                yield Fault(join(node.pointer, keyword), what, "ref-base", cure)
 
 
 def _is_data(key: str, value: object) -> bool:
@@ -50,41 +115,52 @@ def _is_data(key: str, value: object) -> bool:
     return key in _DATA or key.startswith("x-") or listed_examples
 
 
-def _wrong_references(document: object, name: str) -> Iterator[Finding]:
-    for node in objects(document):
-        for reference in _references(node):
-            problem = _problem(document, reference.value)
-            if problem is not None:
-                rule, what = problem
-                yield Finding(place(name, reference.pointer), what, rule)
-        for keyword in _ELSEWHERE:
-            if keyword in node and (node.pointer or keyword != "$id"):
-                what = f"{keyword} is not supported; refer to a place in this document by '#/…'"
-                yield Finding(place(name, join(node.pointer, keyword)), what, "ref-base")
+def _references(node: Node) -> Iterator[Reference]:
+    holder = node.value
+    if not isinstance(holder, dict):
+        return
+    if "$ref" in holder:
+        yield Reference(holder, "$ref", f"{node.pointer}/$ref", holder["$ref"])
+    mapping = holder.get("mapping")
+    if isinstance(mapping, dict):
+        for key, target in mapping.items():
+            # A discriminator may also give the bare name of a schema.
+            if isinstance(target, str) and ("/" in target or "#" in target):
+                yield Reference(mapping, key, join(node.pointer, "mapping", key), target)
 
 
-def _references(node: Node) -> Iterator[Node]:
-    if "$ref" in node:
-        yield node.child("$ref")
-    for _, target in node.child("mapping").members():
-        # A discriminator may also give the bare name of a schema.
-        if isinstance(target.value, str) and ("/" in target.value or "#" in target.value):
-            yield target
+def _external(target: object) -> tuple[str, str, str]:
+    what = f"refers to {shown(target)}, but references lead to '#/…' or to a file below the folder"
+    return what, "ref-external", _EXTERNAL
 
 
-def _problem(document: object, reference: object) -> tuple[str, str] | None:
+def _problem(document: object, reference: str) -> tuple[str, str, str] | None:
     seen: set[object] = set()
-    step = reference
+    step: object = reference
     while True:
         if not isinstance(step, str) or not (step == "#" or step.startswith("#/")):
-            return "ref-external", f"refers to {shown(step)}; references must begin with '#/'"
+            return _external(step)
         if step in seen:
-            return "ref-cycle", f"{shown(reference)} leads back to itself and never to a value"
+            what = f"{shown(reference)} leads back to itself and never to a value"
+            return what, "ref-cycle", "refer to what is meant, directly"
         seen.add(step)
         try:
             target = follow(document, step)
         except LookupError:
-            return "ref-dangling", f"refers to {shown(step)}, which is not there"
+            what = f"refers to {shown(step)}, which is not there"
+            return what, "ref-dangling", _nearest(document, step)
         if "$ref" not in target:
             return None
         step = target.child("$ref").value
+
+
+def _nearest(document: object, reference: str) -> str:
+    """The order that mends a reference to nowhere, with the nearest name there is."""
+    above, _, last = reference.rpartition("/")
+    try:
+        siblings = follow(document, above).value
+    except LookupError:
+        siblings = None
+    names = [str(key) for key in siblings][:_MAX_NAMES] if isinstance(siblings, dict) else []
+    near = get_close_matches(last, names, n=1)
+    return f"write {shown(join(above, near[0]))}, or define it" if near else "define it there"

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import quote
 
-from jsonschema import Draft4Validator, Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
-from referencing import Resource
 from referencing.jsonschema import DRAFT202012
 
+from pytest_orchestrator._checks.formats import FORMATS as _FORMATS
 from pytest_orchestrator._checks.nodes import join, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
@@ -48,28 +45,6 @@ def value_problems(value: object, schema: object, definition: str | None) -> lis
     reference = {"$ref": f"urn:checked#{quote(pointer)}"}
     return _problems(
         Draft202012Validator(reference, registry=registry, format_checker=FORMATS), value
-    )
-
-
-def openapi_problems(
-    document: object, version: str, official: Mapping[str, object]
-) -> list[Problem]:
-    """What the official schema of an OpenAPI version does not allow, schema objects included."""
-    if version == "3.0":
-        return _problems(
-            Draft4Validator(official, registry=REGISTRY, format_checker=_PATTERNS), document
-        )
-    # From 3.1 on, the official schema leaves schema objects to a dialect; this binds one.
-    resource = Resource.from_contents(dict(official))
-    registry = REGISTRY.with_resource(str(official["$id"]), resource)
-    bound = {
-        "$schema": DIALECT,
-        "$id": "urn:openapi",
-        "$ref": official["$id"],
-        "$defs": {"schema": {"$dynamicAnchor": "meta", "$ref": DIALECT}},
-    }
-    return _problems(
-        Draft202012Validator(bound, registry=registry, format_checker=_PATTERNS), document
     )
 
 
@@ -107,33 +82,7 @@ def _reason(error: ValidationError) -> ValidationError:
     return error
 
 
-def _has_format(
-    shape: re.Pattern[str], parse: Callable[[str], object] | None, value: object
-) -> bool:
-    if not isinstance(value, str):
-        return True
-    if shape.fullmatch(value) is None:
-        return False
-    if parse is not None:
-        parse(value.upper())
-    return True
-
-
-# Own shapes, because jsonschema takes any digit of Unicode for one of a
-# UUID, everything with an "@" for an address, and a date-time with a line feed behind it for one.
-_DATE = r"\d{4}-\d\d-\d\d"
-_TIME = r"\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
-_OWN: dict[str, tuple[str, Callable[[str], object] | None]] = {
-    "date": (_DATE, date.fromisoformat),
-    "date-time": (f"{_DATE}[Tt]{_TIME}", datetime.fromisoformat),
-    "email": (r"[^@\s]+@[^@\s]+", None),
-    "uuid": (r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", None),
-}
-
-# Formats that are really asserted; one that is not in here would pass everything.
-FORMATS = FormatChecker(formats=["ipv4", "ipv6"])
-for _name, (_shape, _parse) in _OWN.items():
-    FORMATS.checks(_name, raises=ValueError)(
-        partial(_has_format, re.compile(_shape, re.ASCII), _parse)
-    )
+FORMATS = FormatChecker(formats=[])
+for _name, _predicate in _FORMATS.items():
+    FORMATS.checks(_name, raises=ValueError)(_predicate)
 _PATTERNS = FormatChecker(formats=["regex"])

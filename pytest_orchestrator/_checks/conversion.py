@@ -1,0 +1,217 @@
+"""Schema objects of any OpenAPI version as one JSON Schema of draft 2020-12.
+
+Only what is sound is taken over, so that one bad keyword does not keep the rest from
+being used; that it is bad is found elsewhere. Annotations are left out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_orchestrator._checks.evaluation import pattern_problem
+from pytest_orchestrator._checks.nodes import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
+_ONE = frozenset(
+    """
+    additionalProperties contains else if items not propertyNames then unevaluatedItems
+    unevaluatedProperties
+    """.split()  # noqa: SIM905 - a paragraph, not a column
+)
+_LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_MAP = frozenset({"dependentSchemas", "patternProperties", "properties"})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return _is_number(value) and value == int(value) and value >= 0  # type: ignore[operator, call-overload]
+
+
+def _is_type(value: object) -> bool:
+    if isinstance(value, list):
+        unique = {v for v in value if isinstance(v, str)}
+        return bool(value) and len(unique) == len(value) and unique <= _TYPES
+    return isinstance(value, str) and value in _TYPES
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) for v in value)
+
+
+_SOUND: dict[str, Callable[[Any], bool]] = {
+    "const": lambda _: True,
+    "dependentRequired": lambda v: isinstance(v, dict) and all(map(_is_names, v.values())),
+    "enum": lambda v: isinstance(v, list) and bool(v),
+    "exclusiveMaximum": _is_number,
+    "exclusiveMinimum": _is_number,
+    "format": lambda v: isinstance(v, str),
+    "maximum": _is_number,
+    "maxContains": _is_count,
+    "maxItems": _is_count,
+    "maxLength": _is_count,
+    "maxProperties": _is_count,
+    "minContains": _is_count,
+    "minimum": _is_number,
+    "minItems": _is_count,
+    "minLength": _is_count,
+    "minProperties": _is_count,
+    "multipleOf": lambda v: _is_number(v) and v > 0,
+    "pattern": lambda v: isinstance(v, str) and not pattern_problem(v),
+    "type": _is_type,
+    "uniqueItems": lambda v: isinstance(v, bool),
+}
+_NOT_IN_30 = frozenset(
+    """
+    const contains dependentRequired dependentSchemas else if maxContains minContains
+    patternProperties prefixItems propertyNames then unevaluatedItems unevaluatedProperties
+    """.split()  # noqa: SIM905 - a paragraph, not a column
+)
+
+
+class Conversion:
+    """Collects schemas of a document, and all that they refer to, under ``$defs``."""
+
+    def __init__(self, document: object, version: str) -> None:
+        self._document = document
+        self._is_30 = version == "3.0"
+        self._names: dict[str, str] = {}
+        self._todo: list[tuple[str, object]] = []
+        self.definitions: dict[str, Any] = {}
+
+    def reference(self, pointer: str, value: object) -> dict[str, str]:
+        """A reference to the converted schema; call ``finish`` before it is used."""
+        name = self._names.get(pointer)
+        if name is None:
+            name = self._names[pointer] = f"s{len(self._names)}"
+            self._todo.append((name, value))
+        return {"$ref": f"#/$defs/{name}"}
+
+    def finish(self) -> None:
+        """Convert what has been referred to, and what that refers to."""
+        while self._todo:
+            name, value = self._todo.pop()
+            self.definitions[name] = self._schema(value)
+
+    def _schema(self, value: object) -> Any:
+        if isinstance(value, bool) and not self._is_30:
+            return value
+        if not isinstance(value, dict):
+            return True
+        if "$ref" in value and self._is_30:
+            return self._target(value["$ref"])
+        members = self._flat(value) if "allOf" in value else value
+        converted = dict(self._keywords(members))
+        if "$ref" in value:
+            converted["$ref"] = self._target(value["$ref"]).get("$ref", "#/$defs/any")
+        self._forgive(converted, value)
+        return self._as_in_30(converted, value) if self._is_30 else converted
+
+    def _target(self, reference: object) -> dict[str, str]:
+        try:
+            node = follow(self._document, str(reference))
+        except LookupError:
+            return self.reference("", True)  # noqa: FBT003 - the schema of anything
+        return self.reference(node.pointer, node.value)
+
+    def _keywords(self, value: dict[str, object]) -> Iterator[tuple[str, object]]:
+        for key, written in value.items():
+            if self._is_30 and key in _NOT_IN_30:
+                continue
+            if key in _ONE and isinstance(written, (dict, bool)):
+                yield key, self._schema(written) if isinstance(written, dict) else written
+            elif key in _LIST and isinstance(written, list) and written:
+                yield key, [self._schema(each) for each in written]
+            elif key in _MAP and isinstance(written, dict):
+                yield (
+                    key,
+                    {
+                        str(name): self._schema(each)
+                        for name, each in written.items()
+                        if key != "patternProperties" or not pattern_problem(str(name))
+                    },
+                )
+            elif (is_sound := _SOUND.get(key)) is not None and is_sound(written):
+                yield (
+                    key,
+                    list(dict.fromkeys(written))
+                    if key == "type" and isinstance(written, list)
+                    else written,
+                )
+        required = value.get("required")
+        if _is_names(required):
+            yield "required", list(dict.fromkeys(required))  # type: ignore[call-overload]
+
+    def _flat(self, value: dict[str, object]) -> dict[str, object]:
+        """The schema with each schema of its allOf once, however many ways lead there.
+
+        Without, a diamond of thirty levels would be gone through a billion times.
+        """
+        found: list[object] = []
+        seen: set[int] = {id(value)}
+        todo: list[object] = [value.get("allOf")]
+        while todo:
+            written = todo.pop()
+            if isinstance(written, list):
+                todo += reversed(written)
+                continue
+            if isinstance(written, dict) and set(written) == {"$ref"}:
+                try:
+                    written = follow(self._document, str(written["$ref"])).value
+                except LookupError:
+                    continue
+            if id(written) in seen:
+                continue
+            seen.add(id(written))
+            if isinstance(written, dict) and "$ref" not in written and "allOf" in written:
+                todo.append(written["allOf"])
+                written = {key: each for key, each in written.items() if key != "allOf"}
+            found.append(written)
+        return {**value, "allOf": found}
+
+    def _forgive(self, converted: dict[str, Any], value: dict[str, object]) -> None:
+        """Let examples leave out what is only ever sent one way."""
+        required = converted.get("required")
+        if required is None:
+            return
+        one_way = set(self._one_way(value))
+        converted["required"] = [name for name in required if name not in one_way]
+
+    def _one_way(self, value: dict[str, object]) -> Iterator[str]:
+        holders: list[object] = [value]
+        all_of = self._flat(value)["allOf"] if isinstance(value.get("allOf"), list) else []
+        holders += all_of if isinstance(all_of, list) else []
+        for holder in holders:
+            properties = holder.get("properties") if isinstance(holder, dict) else None
+            for name, each in properties.items() if isinstance(properties, dict) else ():
+                if self._is_one_way(each):
+                    yield name
+
+    def _is_one_way(self, schema: object) -> bool:
+        seen: set[int] = set()
+        while isinstance(schema, dict) and id(schema) not in seen:
+            seen.add(id(schema))
+            if schema.get("readOnly") is True or schema.get("writeOnly") is True:
+                return True
+            try:
+                schema = follow(self._document, str(schema.get("$ref"))).value
+            except LookupError:
+                return False
+        return False
+
+    def _as_in_30(self, converted: dict[str, Any], value: dict[str, object]) -> dict[str, Any]:
+        """What 3.0 says in words of its own."""
+        for bound in ("Minimum", "Maximum"):
+            limit = converted.get(bound.lower())
+            if value.get(f"exclusive{bound}") is True and limit is not None:
+                converted[f"exclusive{bound}"] = converted.pop(bound.lower())
+        if isinstance(converted.get("type"), list):
+            del converted["type"]
+        if value.get("nullable") is True and "type" in converted:
+            converted["type"] = [converted["type"], "null"]
+        return converted
