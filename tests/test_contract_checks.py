@@ -34,7 +34,7 @@ SLOW = r"^((a|aa)+)+\2x$"
 
 def judged(root: Path, path: str = "c.json", *operations: str) -> tuple[Finding, ...]:
     """The findings, without a process of their own."""
-    return judge(root, path, None, operations, lambda _: None).findings
+    return judge(root, path, None, operations, lambda _: None).verdict.findings
 
 
 def written(root: Path, document: object, path: str = "c.json") -> Path:
@@ -350,7 +350,7 @@ def test_the_module_is_a_program(tmp_path: Path) -> None:
         check=True,
     )
 
-    assert "unreadable" == json.loads(done.stdout)[0][2]
+    assert "unreadable" == json.loads(done.stdout)["findings"][0][2]
 
 
 def test_the_operations_of_the_runbook_are_asked_for(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The process in which a contract is judged: a request on stdin, findings on stdout.
+"""The process in which contracts are judged and compared: stdin asks, stdout answers.
 
 What it is at stands on stderr, one line each, so that whoever loses patience can say.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,14 @@ from pytest_orchestrator._domain.verdict import Finding
 
 
 def main() -> None:
-    """Judge what stdin asks for."""
+    """Do what stdin asks for."""
     request = json.loads(sys.stdin.buffer.read())
     _confine(request["limits"])
-    answer = [
-        [finding.where, finding.what, finding.rule, finding.cure] for finding in _judged(request)
-    ]
-    sys.stdout.buffer.write(json.dumps(answer).encode())
+    sys.stdout.buffer.write(json.dumps(_answer(request)).encode())
 
 
-def _judged(request: dict[str, Any]) -> tuple[Finding, ...]:
+def _answer(request: dict[str, Any]) -> dict[str, list[Any]]:
+    """Findings, and what else was asked for: the files a contract is made of, or changes."""
     path = request["path"]
     last = ""
 
@@ -37,15 +36,26 @@ def _judged(request: dict[str, Any]) -> tuple[Finding, ...]:
         # Imported within the limits, since it is most of what a small contract costs.
         from pytest_orchestrator._checks.verdicts import judge  # noqa: PLC0415
 
-        return judge(
-            Path(request["root"]), path, request["kind"], request["operations"], at
-        ).findings
+        root, kind = Path(request["root"]), request["kind"]
+        if "old" in request:
+            from pytest_orchestrator._checks.judgement import Place  # noqa: PLC0415
+            from pytest_orchestrator._checks.revisions import compare  # noqa: PLC0415
+
+            old = Place(Path(request["old"]["root"]), request["old"]["path"])
+            changes, verdict = compare(old, Place(root, path), kind, at)
+            return _told(verdict.findings, changes=[astuple(change) for change in changes])
+        judged = judge(root, path, kind, request["operations"], at)
+        return _told(judged.verdict.findings, made_of=list(judged.made_of))
     except MemoryError:
         what = f"needs more memory than is given, at {last}"
-        return (Finding(path, what, "memory", "split it, or publish less"),)
+        return _told((Finding(path, what, "memory", "split it, or publish less"),))
     except Exception as broken:  # noqa: BLE001 - whatever breaks here is a finding there
         what = f"cannot be judged: {type(broken).__name__} at {last}"
-        return (Finding(path, what, "broken", "simplify what is there"),)
+        return _told((Finding(path, what, "broken", "simplify what is there"),))
+
+
+def _told(findings: tuple[Finding, ...], **more: list[Any]) -> dict[str, list[Any]]:
+    return {"findings": [astuple(finding) for finding in findings], **more}
 
 
 def _confine(limits: dict[str, int]) -> None:

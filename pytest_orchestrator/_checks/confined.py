@@ -1,4 +1,4 @@
-"""A contract, judged in a process that can be stopped."""
+"""Contracts, judged and compared in a process that can be stopped."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any
 
+from pytest_orchestrator._checks.judgement import Compared, Judged, Place
 from pytest_orchestrator._checks.rulebook import NOT_JUDGED
+from pytest_orchestrator._domain.change import Change
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["NOT_JUDGED", "Limits", "check_contract"]
+    from pytest_orchestrator._checks.judgement import Kind
+
+__all__ = ["NOT_JUDGED", "Limits", "check_contract", "compare_contracts", "judge_contract"]
 
 _MAX_ANSWER = 8_000_000
 _MAX_TOLD = 4_000
@@ -44,7 +48,7 @@ def check_contract(
     root: Path,
     path: str,
     *,
-    kind: Literal["openapi", "models"] | None = None,
+    kind: Kind | None = None,
     operations: Sequence[str] = (),
     limits: Limits | None = None,
 ) -> Verdict:
@@ -70,21 +74,70 @@ def check_contract(
     Source:
         docs/reference/contract-rules.md.
     """
+    return judge_contract(root, path, kind=kind, operations=operations, limits=limits).verdict
+
+
+def judge_contract(
+    root: Path,
+    path: str,
+    *,
+    kind: Kind | None = None,
+    operations: Sequence[str] = (),
+    limits: Limits | None = None,
+) -> Judged:
+    """The same, with the files the contract consists of; itself, if that cannot be told."""
+    request = {**_place(Place(root, path)), "kind": kind, "operations": list(operations)}
+    findings, answer = _asked(request, path, limits)
+    return Judged(Verdict("contract", findings), tuple(answer.get("made_of", (path,))))
+
+
+def compare_contracts(
+    old: Place, new: Place, *, kind: Kind | None = None, limits: Limits | None = None
+) -> Compared:
+    """Tell how two revisions of a contract differ, in a process with the same bounds.
+
+    Args:
+        old: What consumers were built against; taken to be valid.
+        new: What is to take its place; taken to be valid.
+        kind: ``None``: shared models if the new one is called ``*.md``, else OpenAPI.
+        limits: ``None``: those of ``Limits()``.
+
+    Returns:
+        All changes in the order of their places, and a verdict without findings; or no
+        changes, and what keeps them from being told.
+
+    Source:
+        docs/reference/breaking-changes.md.
+    """
+    request = {**_place(new), "old": _place(old), "kind": kind}
+    findings, answer = _asked(request, new.path, limits)
+    told = tuple(Change(*entry) for entry in answer.get("changes", ()))
+    return Compared(told, Verdict("contract", findings))
+
+
+def _place(place: Place) -> dict[str, str]:
+    return {"root": str(Path(place.root).absolute()), "path": place.path}
+
+
+def _asked(
+    request: Mapping[str, object], path: str, limits: Limits | None
+) -> tuple[tuple[Finding, ...], dict[str, list[Any]]]:
+    """Findings, and the whole answer; empty if there was none."""
     limits = limits or Limits()
-    request = {
-        "root": str(Path(root).absolute()),
-        "path": path,
-        "kind": kind,
-        "operations": list(operations),
-        "limits": {
-            "RLIMIT_AS": limits.memory_bytes,
-            "RLIMIT_CPU": limits.cpu_s,
-            "RLIMIT_CORE": 0,
-            "RLIMIT_FSIZE": 0,
-        },
+    bounds = {
+        "RLIMIT_AS": limits.memory_bytes,
+        "RLIMIT_CPU": limits.cpu_s,
+        "RLIMIT_CORE": 0,
+        "RLIMIT_FSIZE": 0,
     }
-    answer = _answer(json.dumps(request).encode(), limits.wall_s)
-    return Verdict("contract", _findings(answer, path))
+    answer = _answer(json.dumps({**request, "limits": bounds}).encode(), limits.wall_s)
+    if answer.code == 0:
+        try:
+            told: dict[str, list[Any]] = json.loads(answer.output)
+            return tuple(Finding(*entry) for entry in told["findings"]), told
+        except (KeyError, TypeError, ValueError):
+            pass
+    return (_broken(answer, path),), {}
 
 
 @dataclass
@@ -165,23 +218,19 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             process.kill()
 
 
-def _findings(answer: _Answer, path: str) -> tuple[Finding, ...]:
-    if answer.code == 0:
-        try:
-            return tuple(Finding(*entry) for entry in json.loads(answer.output))
-        except (TypeError, ValueError):
-            pass
+def _broken(answer: _Answer, path: str) -> Finding:
+    """Why there is no answer."""
     lines = answer.told.decode(errors="replace").splitlines()
     places = [line.strip("'") for line in lines if line.startswith("'")]
     last = f", at {places[-1]}" if places else ""
     if answer.code is None or answer.code == -signal.SIGXCPU:
         what = f"cannot be judged in the time there is{last}"
-        return (Finding(path, what, "time", "simplify what is there, or split it"),)
+        return Finding(path, what, "time", "simplify what is there, or split it")
     if any("memory" in line for line in lines if not line.startswith("'")):
         what = f"needs more memory than is given{last}"
-        return (Finding(path, what, "memory", "split it, or publish less"),)
+        return Finding(path, what, "memory", "split it, or publish less")
     what = f"cannot be judged: the process that did it died ({_cause(answer.code)}){last}"
-    return (Finding(path, what, "broken", "simplify what is there"),)
+    return Finding(path, what, "broken", "simplify what is there")
 
 
 def _cause(code: int) -> str:

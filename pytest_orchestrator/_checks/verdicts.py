@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.bundle import read_bundle
 from pytest_orchestrator._checks.files import read_below
+from pytest_orchestrator._checks.judgement import Judged, kind_of
 from pytest_orchestrator._checks.limits import Unreadable
 from pytest_orchestrator._checks.models import check_models
 from pytest_orchestrator._checks.openapi import cover_faults, openapi_faults
@@ -16,15 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-Kind = Literal["openapi", "models"]
+    from pytest_orchestrator._checks.judgement import Kind
+
 MAX_FINDINGS = 200
 _WHERE = re.compile(r"(.*?):(\d+)")
 
 
 def judge(
     root: Path, path: str, kind: Kind | None, operations: Sequence[str], at: Callable[[str], None]
-) -> Verdict:
-    """All that is wrong with a contract, by file and line; two hundred findings at most.
+) -> Judged:
+    """All that is wrong with a contract; two hundred findings at most.
 
     Args:
         root: The folder nothing is read outside of.
@@ -34,11 +36,11 @@ def judge(
         at: Told what is looked at next.
     """
     at("reading it")
-    if (kind or ("models" if path.endswith(".md") else "openapi")) == "models":
-        return _capped(path, _of_models(root, path))
+    if (kind or kind_of(path)) == "models":
+        return Judged(_capped(path, _of_models(root, path)), (path,))
     bundle, verdict = read_bundle(root, path)
     if bundle is None:
-        return verdict
+        return Judged(verdict, (path,))
     told = {finding.where for finding in verdict.findings}
     faults = [*openapi_faults(bundle.document, at)]
     faults += cover_faults(bundle.document, operations)
@@ -48,7 +50,7 @@ def judge(
     found = tuple(f for f in found if f.where not in told or not f.rule.startswith("ref-"))
     files = list(bundle.lines)
     both = sorted(verdict.findings + found, key=lambda finding: _order(finding.where, files))
-    return _capped(path, Verdict("contract", tuple(both)))
+    return Judged(_capped(path, Verdict("contract", tuple(both))), tuple(files))
 
 
 def _order(where: str, files: list[str]) -> tuple[int, int]:

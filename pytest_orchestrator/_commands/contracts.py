@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._run import tool_client
-from pytest_orchestrator._run.tool_client import FINDINGS, FINE, NOT_JUDGED
+from pytest_orchestrator._run.tool_client import FINDINGS, FINE
 from pytest_orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def _publish(asked: argparse.Namespace) -> int:
     try:
         data = asked.file.read_bytes()
     except OSError as error:
-        return _refuse(f"{asked.file}: cannot be read: {error.strerror}")
+        raise OrchestratorError(f"{asked.file}: cannot be read: {error.strerror}") from error
     if not tool_client.is_at_hand():
-        return _refuse(
+        raise OrchestratorError(
             "only an agent at work on a task can publish, and this is none "
             f"({tool_client.VARIABLE} is not set); `check {asked.file}` validates a document"
         )
@@ -80,11 +80,8 @@ def _list(asked: argparse.Namespace) -> int:
         return _call("list_contracts")
     from pytest_orchestrator._run.contract_tools import listing  # noqa: PLC0415 - on demand
 
-    try:
-        plan, ledger = _newest_run(asked)
-        print(listing(plan, ledger))  # noqa: T201
-    except OrchestratorError as error:
-        return _refuse(str(error))
+    plan, ledger = _newest_run(asked)
+    print(listing(plan, ledger))  # noqa: T201
     return FINE
 
 
@@ -93,24 +90,19 @@ def _print(asked: argparse.Namespace) -> int:
         return _call("read_contract", name=asked.name, revision=asked.revision)
     from pytest_orchestrator._run.registry import Unpublished, find  # noqa: PLC0415 - on demand
 
+    plan, ledger = _newest_run(asked)
     try:
-        plan, ledger = _newest_run(asked)
         _, data = find(plan, ledger, asked.name, asked.revision)
     except Unpublished as error:
-        _refuse(str(error))
+        print(error, file=sys.stderr)  # noqa: T201
         return FINDINGS
-    except OrchestratorError as error:
-        return _refuse(str(error))
     _write(data)
     return FINE
 
 
 def _call(tool: str, **arguments: object) -> int:
     """Have the orchestrator do it, for the task this process works on."""
-    try:
-        text, status, is_document = tool_client.call(tool, **arguments)
-    except OrchestratorError as error:
-        return _refuse(str(error))
+    text, status, is_document = tool_client.call(tool, **arguments)
     if is_document:
         _write(text.encode(errors="surrogateescape"))
     else:
@@ -145,8 +137,3 @@ def _write(data: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
-
-
-def _refuse(sentence: str) -> int:
-    print(sentence, file=sys.stderr)  # noqa: T201
-    return NOT_JUDGED
