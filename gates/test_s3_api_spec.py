@@ -12,9 +12,10 @@ from pytest_orchestrator.checks import (
     check_covers,
     check_generated,
     check_serves,
+    check_still_fits,
     read_document,
 )
-from pytest_orchestrator.types import Agreement, Contracts, Plan, Services
+from pytest_orchestrator.types import Agreement, Consumption, Contracts, Plan, Services
 
 pytestmark = pytest.mark.gate("S3")
 lane = pytest.mark.lane("api")
@@ -50,6 +51,11 @@ def test_service_serves_what_is_published(
     document, verdict = read_document(served.content, f"{contract.path} (as served)")
     verdict.raise_for_findings()
     check_serves(contract.document(), document, contract.path).raise_for_findings()
+
+
+def test_consumer_is_not_broken_by_what_is_published(consumption: Consumption) -> None:
+    """Whoever was built on a draft or an earlier revision still fits what is published."""
+    check_still_fits(consumption).raise_for_findings()
 
 
 def test_consumer_generated_what_is_published(agreement: Agreement, workspace: Path) -> None:

@@ -13,9 +13,10 @@ from pytest_orchestrator.checks import (
     check_json,
     check_page,
     check_response,
+    check_still_fits,
     page_fields,
 )
-from pytest_orchestrator.types import Agreement, Contracts, Hops, Services
+from pytest_orchestrator.types import Agreement, Consumption, Contracts, Hops, Services
 
 pytestmark = pytest.mark.gate("S4")
 
@@ -97,6 +98,11 @@ def test_interaction_id_is_the_same_at_every_hop(
     answered = [hop.answer["interaction_id"] for hop in hops if hop.path.endswith("/query")]
     assert [hop.service for hop in hops] == ["core", "api"], "core answers first, then the api"
     assert answered == shown * 2
+
+
+def test_consumer_is_not_broken_by_what_is_published(consumption: Consumption) -> None:
+    """Whoever was built on a draft or an earlier revision still fits what is published."""
+    check_still_fits(consumption).raise_for_findings()
 
 
 def test_consumer_generated_what_is_published(agreement: Agreement, workspace: Path) -> None:

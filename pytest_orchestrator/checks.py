@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.answers import check_json, check_response, parse_json
 from pytest_orchestrator._checks.documents import read_document
-from pytest_orchestrator._checks.generated import check_built_on
+from pytest_orchestrator._checks.generated import check_built_on, check_still_fits
 from pytest_orchestrator._checks.generated import judge_generated as _judge_generated
 from pytest_orchestrator._checks.openapi import check_covers, check_openapi, check_serves
 from pytest_orchestrator._checks.pages import check_page, page_fields
@@ -35,6 +35,7 @@ __all__ = [
     "check_page",
     "check_response",
     "check_serves",
+    "check_still_fits",
     "new_trace_ids",
     "page_fields",
     "parse_json",

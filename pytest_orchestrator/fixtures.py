@@ -6,6 +6,8 @@ pytest knows these fixtures only in a session that has a runbook.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     import httpx
     from _pytest.fixtures import FixtureFunctionDefinition
 
-    from pytest_orchestrator._checks.contracts import Agreement, Contracts
+    from pytest_orchestrator._checks.contracts import Agreement, Consumption, Contracts
     from pytest_orchestrator._checks.traces import TraceClient
     from pytest_orchestrator._domain.plan import Plan
     from pytest_orchestrator._plugin.session import RunSession
@@ -99,15 +101,35 @@ def agreement(request: pytest.FixtureRequest, contracts: Contracts) -> Agreement
     """
     from pytest_orchestrator._checks.contracts import Agreement  # noqa: PLC0415 - on demand
 
+    consumption = _consumption(request, contracts)
+    generated = dict(consumption.contract.generated)[consumption.consumer]
+    own = {field.name: getattr(consumption, field.name) for field in fields(consumption)}
+    return Agreement(**own, generated=generated)
+
+
+@pytest.fixture
+def consumption(request: pytest.FixtureRequest, contracts: Contracts) -> Consumption:
+    """A contract with a consumer whose work rests on it; a test of a gate runs once for each.
+
+    Of the runbook's contracts and consumers those whose publication and whose work the
+    gate judges. A test that asks for this is not collected where there are none, nor
+    without agents: nobody has recorded then what the work rests on.
+    """
+    return _consumption(request, contracts)
+
+
+def _consumption(request: pytest.FixtureRequest, contracts: Contracts) -> Consumption:
+    from pytest_orchestrator._checks.contracts import Consumption  # noqa: PLC0415 - on demand
+
     name, consumer = request.param
     contract, session = contracts[name], _session(request)
     gate = request.node.get_closest_marker("gate").args[0]
-    return Agreement(
+    return Consumption(
         contract,
         consumer,
-        dict(contract.generated)[consumer],
         known=session.revisions(name) or contract.drafts(),
         built_on=session.built_on(gate, name, consumer),
+        changes=partial(session.changes, name),
     )
 
 

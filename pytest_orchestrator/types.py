@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_orchestrator._checks.contracts import Agreement, Contracts
+from pytest_orchestrator._checks.contracts import Agreement, Consumption, Contracts
 from pytest_orchestrator._checks.traces import TraceClient as Traces
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Plan
@@ -12,6 +12,7 @@ from pytest_orchestrator._stack.relay import Hop, Hops
 
 __all__ = [
     "Agreement",
+    "Consumption",
     "Contracts",
     "Hop",
     "Hops",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from pytest_orchestrator._domain.verdict import Finding, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pytest_orchestrator._domain.change import Change
     from pytest_orchestrator._domain.plan import Contract, Generated
 
 SCHEMA_SUFFIX = ".schema.json"
@@ -105,23 +106,23 @@ class PublishedContract:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """A contract, and what one of its consumers generates from it.
+class Consumption:
+    """A contract, and one of its consumers.
 
     Attributes:
         contract: The contract, whether it is published or not.
         consumer: The consumer's name.
-        generated: The consumer's command and files.
         known: The exact bytes of every revision that is known, by number; 0 is the draft.
         built_on: Revision and SHA-256 of what the consumer's agent had in hand when it did the
             work that is judged; ``None``: nothing is recorded, e.g. because no agent worked.
+        changes: What has changed from one of the known revisions to another, by number.
     """
 
     contract: PublishedContract
     consumer: str
-    generated: Generated
     known: Mapping[int, bytes]
     built_on: tuple[int, str] | None
+    changes: Callable[[int, int], tuple[Change, ...]]
 
     @property
     def published(self) -> tuple[int, str]:
@@ -129,6 +130,17 @@ class Agreement:
         data = self.contract.read()
         numbers = (number for number, known in self.known.items() if known == data)
         return max(numbers, default=0), sha256(data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement(Consumption):
+    """A contract, and what one of its consumers generates from it.
+
+    Attributes:
+        generated: The consumer's command and files.
+    """
+
+    generated: Generated
 
 
 class Contracts(Mapping[str, PublishedContract]):

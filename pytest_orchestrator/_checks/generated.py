@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from pytest_orchestrator._checks.contracts import PublishedContract
 from pytest_orchestrator._checks.line_differences import differences
 from pytest_orchestrator._checks.models import schema_bytes
+from pytest_orchestrator._checks.nodes import place
 from pytest_orchestrator._domain.generated import Made, to_type
 from pytest_orchestrator._domain.service import ended
 from pytest_orchestrator._domain.verdict import Finding, Verdict
@@ -18,6 +19,7 @@ from pytest_orchestrator.errors import RunError, Unverifiable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from pytest_orchestrator._checks.contracts import Consumption
     from pytest_orchestrator._domain.plan import Generated
 
 CHECK = "generated"
@@ -108,6 +110,34 @@ def check_built_on(
     what = f"built on {_revision(*built_on)} of {name}, but {_revision(*published)} is published"
     cure = f"have {consumer} build on revision {published[0]}, and generate again from it"
     return Verdict(CHECK, (Finding(consumer, what, "superseded", cure),))
+
+
+def check_still_fits(consumption: Consumption) -> Verdict:
+    """Whether what a consumer was built on still holds, as the contract is published.
+
+    Args:
+        consumption: The contract and the consumer, as the fixture of that name gives them.
+
+    Returns:
+        One finding for each change that breaks the consumer, at its place in the contract, if
+        it was built on the draft or on an earlier revision; nothing where nothing is recorded.
+
+    Source:
+        docs/reference/breaking-changes.md.
+    """
+    held, (number, digest) = consumption.built_on, consumption.published
+    if held is None or held[1] == digest:
+        return Verdict("still fits")
+    was = f"revision {held[0]}" if held[0] else "the draft"
+    cure = f"have {consumption.consumer}, which was built on {was}, build on revision {number}"
+    return Verdict(
+        "still fits",
+        tuple(
+            Finding(place(consumption.contract.path, change.pointer), change.what, "breaking", cure)
+            for change in consumption.changes(held[0], number)
+            if change.effect == "breaking"
+        ),
+    )
 
 
 def _document(contract: PublishedContract) -> Path:

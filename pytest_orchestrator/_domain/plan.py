@@ -288,13 +288,21 @@ class Plan(_Value):
         return not (name in self.gates or name in self.tasks) and name in self.contracts
 
     def consumed_by(self, task: Task) -> tuple[Contract, ...]:
-        """The contracts of others that a task builds on: its own needs and its agent's."""
+        """The contracts of others that a task may build on: its own needs and its agent's."""
         return tuple(
             contract
             for contract in self.contracts.values()
             if contract.publisher != task.agent
             and (task.agent in contract.consumers or contract.name in task.needs)
         )
+
+    def is_needed_by_now(self, contract: str, task: Task) -> bool:
+        """Whether a task or an earlier one of its agent needs a contract by name.
+
+        Before that, a draft that lies in the workspace is nothing its work rests on.
+        """
+        own = (t for t in self.tasks.values() if t.agent == task.agent and t.phase <= task.phase)
+        return any(contract in t.needs for t in own)
 
     def needed_by_gate(self, gate: str) -> tuple[frozenset[Part], frozenset[str]]:
         """The parts and gates that must be decided before a gate can judge."""
@@ -328,15 +336,27 @@ class Plan(_Value):
     def generated_before(self, gate: str) -> tuple[tuple[str, str], ...]:
         """The contracts from which a consumer generates files that a gate can judge.
 
+        As ``("core-api", "api")``, contract and consumer; see `consumed_before`.
+        """
+        return tuple(
+            (contract, consumer)
+            for contract, consumer in self.consumed_before(gate)
+            if consumer in self.contracts[contract].generated
+        )
+
+    def consumed_before(self, gate: str) -> tuple[tuple[str, str], ...]:
+        """The contracts a gate can hold a consumer's work against, each with the consumer.
+
         Those whose publication, and one of whose consumer's parts that need them, are in
-        what the gate judges; as ``("core-api", "api")``, contract and consumer.
+        what the gate judges.
         """
         judged = self.judged_by(gate)
         return tuple(
             (contract.name, consumer)
             for contract in self.contracts.values()
-            for consumer in contract.generated
-            if self.publishing_task(contract.name).part in judged
+            for consumer in self.agents
+            if any(contract.name in task.publishes for task in self.tasks.values())
+            and self.publishing_task(contract.name).part in judged
             and judged & self.parts_that_need(contract.name, consumer)
         )
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 GATE_PROPERTY = "orchestrator_gate"
 OUTCOME_PROPERTY = "orchestrator_outcome"
 REASON_PROPERTY = "orchestrator_findings"
-AGREEMENT = "agreement"
+AGREEMENT, CONSUMPTION = "agreement", "consumption"
+PER_CONSUMER = frozenset((AGREEMENT, CONSUMPTION))
 
 _Collected = pytest.Item | pytest.Collector | list[pytest.Item | pytest.Collector] | None
 
@@ -65,15 +66,15 @@ class Items:
         return report
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Make a test that asks for ``agreement`` one test per consumer that its gate judges."""
-        if AGREEMENT in metafunc.fixturenames:
-            pairs = self._agreements(metafunc.definition)
+        """Make a test that asks for a consumer one test per consumer that its gate judges."""
+        for fixture in PER_CONSUMER & set(metafunc.fixturenames):
+            pairs = self._consumers(metafunc.definition, fixture)
             ids = [f"{contract}-{consumer}" for contract, consumer in pairs]
-            metafunc.parametrize(AGREEMENT, pairs, ids=ids, indirect=True)
+            metafunc.parametrize(fixture, pairs, ids=ids, indirect=True)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pycollect_makeitem(self) -> Generator[None, _Collected, _Collected]:
-        """Leave out tests of agreements where there are none: they would be skipped, or empty."""
+        """Leave out tests of consumers where there are none: they would be skipped, or empty."""
         collected = yield
         if not isinstance(collected, list):
             return collected
@@ -184,12 +185,19 @@ class Items:
         self._refused |= {i.nodeid: reason for i in self.graph.items if i.gate or i.parts}
 
     def _is_void(self, node: pytest.Item | pytest.Collector) -> bool:
-        return AGREEMENT in getattr(node, "fixturenames", ()) and not self._agreements(node)
+        asked = PER_CONSUMER.intersection(getattr(node, "fixturenames", ()))
+        return any(not self._consumers(node, fixture) for fixture in asked)
 
-    def _agreements(self, node: pytest.Item | pytest.Collector) -> tuple[tuple[str, str], ...]:
-        """The contracts, with the consumers that generate files from them, of a node's gate."""
-        gate = self._judged_by(node)
-        return self.session.plan.generated_before(gate) if gate else ()
+    def _consumers(
+        self, node: pytest.Item | pytest.Collector, fixture: str
+    ) -> tuple[tuple[str, str], ...]:
+        """The contracts, each with a consumer, that a test of a node's gate is about."""
+        gate, plan = self._judged_by(node), self.session.plan
+        if not gate:
+            return ()
+        if fixture == AGREEMENT:
+            return plan.generated_before(gate)
+        return plan.consumed_before(gate) if self.session.with_agents else ()
 
     def _gate(self, item: pytest.Item) -> str:
         marker = item.get_closest_marker("gate")

@@ -22,12 +22,13 @@ from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Part, Plan
 from pytest_orchestrator._domain.scheduler import gates_before, standing, why_blocked
 from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator._plugin.referee import ContractReferee
 from pytest_orchestrator._run.git import Git
 from pytest_orchestrator._run.judge import Project, gate_key
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import RUN_LOCK, FileLock
 from pytest_orchestrator._run.obtain import Obtainer
-from pytest_orchestrator._run.registry import snapshots_of
+from pytest_orchestrator._run.registry import Registry, snapshots_of
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator._run.workspace import Workspaces
 from pytest_orchestrator.errors import Blocked, Infra, PhaseFailed
@@ -35,6 +36,7 @@ from pytest_orchestrator.errors import Blocked, Infra, PhaseFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_orchestrator._domain.change import Change
     from pytest_orchestrator._domain.state import PhaseState
 
 OFF = "off"
@@ -245,6 +247,11 @@ class RunSession:
         snapshots = snapshots_of(self.ledger)
         events = self.ledger.state().revisions.get(contract, ())
         return {event.revision: snapshots.read(event.sha256) for event in events}
+
+    def changes(self, contract: str, old: int, new: int) -> tuple[Change, ...]:
+        """What has changed from one revision of a contract to another."""
+        registry = Registry(self.plan, self.ledger, ContractReferee())
+        return registry.changes(contract, old, new)
 
     def built_on(self, gate: str, contract: str, consumer: str) -> tuple[int, str] | None:
         """Revision and digest a consumer had in hand for the work that a gate judges."""

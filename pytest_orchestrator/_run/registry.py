@@ -178,10 +178,14 @@ class Registry:
 
     def differences(self, held: Revision) -> str:
         """What has changed between a revision somebody holds and the latest, for people."""
-        contract = self._plan.contracts[held.name]
-        revisions = self._ledger.state().revisions[held.name]
-        old = next(e for e in revisions if e.revision == held.revision)
-        return told(self._changes(contract, old, revisions[-1]))
+        return told(self.changes(held.name, held.revision, None))
+
+    def changes(self, name: str, old: int, new: int | None) -> tuple[Change, ...]:
+        """What has changed from one published revision to another, ``None`` for the latest."""
+        revisions = self._ledger.state().revisions[name]
+        numbers = {event.revision: event for event in revisions}
+        after = revisions[-1] if new is None else numbers[new]
+        return self._changes(self._plan.contracts[name], numbers[old], after)
 
     def shown(self, state: RunState) -> dict[str, str]:
         """What everybody gets to see in a workspace: digests by path."""

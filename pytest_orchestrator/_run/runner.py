@@ -243,7 +243,7 @@ class PhaseRunner:
         return tuple(
             Revision(name=head.name, revision=head.revision, sha256=head.sha256)
             for head in heads
-            if head is not None
+            if head is not None and (head.revision or self.plan.is_needed_by_now(head.name, task))
         )
 
     def _ask(self, state: RunState, task: Task, attempt: int, context: str) -> AgentResult:
