@@ -466,6 +466,27 @@ def test_a_status_is_a_text_in_yaml(tmp_path: Path) -> None:
     assert check_contract(tmp_path, "c.yaml", operations=["GET /health"]).passed
 
 
+def test_the_same_contract_has_the_same_findings(tmp_path: Path) -> None:
+    """Word for word, and in the same order, whatever seed the process has."""
+    document = planted(a_contract(), BODY, {"$id": "a", "$anchor": "b", "$dynamicRef": "c"})
+    document = planted(document, f"{ASK}/parameters", [{"in": "no"}, {}, 5])
+    (tmp_path / "c.json").write_text(json.dumps(document))
+
+    verdicts = [check_contract(tmp_path, "c.json") for _ in range(4)]
+
+    assert verdicts[0].findings
+    assert [verdicts[0]] * 4 == verdicts
+
+
+def test_a_file_as_deep_as_is_read_may_be_embedded(tmp_path: Path) -> None:
+    """A hundred levels are read, wherever they stand."""
+    written(tmp_path, planted(a_contract(), f"{ASK}/responses/default", {"$ref": "deep.json"}))
+    deep = '{"x-deep":' + "[" * 99 + "]" * 99 + ', "description": "A problem."}'
+    (tmp_path / "deep.json").write_text(deep)
+
+    assert () == judged(tmp_path)
+
+
 def test_no_judge_is_left_behind(tmp_path: Path) -> None:
     """Many at once do not get in each other's way."""
     written(tmp_path, a_contract())

@@ -119,7 +119,8 @@ def openapi_faults(document: object, at: Callable[[str], None] = _nobody) -> Ite
         what = f"{shown(document)} is not an object"
         yield Fault("", what, "type", "write an object with openapi, info and paths")
         return
-    if is_deep(document):
+    # Files that are embedded stand two levels below.
+    if is_deep(document, MAX_DEPTH + 2):
         cure = "name what is deep within, and refer to it"
         yield Fault("", f"nests deeper than {MAX_DEPTH} levels", "depth", cure)
         return
