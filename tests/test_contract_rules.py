@@ -292,6 +292,30 @@ def test_a_cycle_through_properties_is_fine() -> None:
     assert [] == told(planted(a_contract(), BODY, {"properties": {"a": {"$ref": f"#{BODY}"}}}))
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_schemas_that_lead_back_by_way_of_all_of_are_used(version: str) -> None:
+    """A node is what a base is, and has nodes."""
+    document = a_contract(version)
+    document["components"]["schemas"] |= {
+        "A": {"allOf": [{"$ref": "#/components/schemas/B"}], "example": {"b": {"b": {"c": 5}}}},
+        "B": {"properties": {"b": {"allOf": [A, {}]}, "c": STRING}},
+    }
+
+    assert [("/components/schemas/A/example/b/b/c", "example")] == told(document)
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_a_closed_schema_knows_what_its_all_of_allows(version: str) -> None:
+    """``unevaluatedProperties`` sees what stands beside it."""
+    document = a_contract(version)
+    closed = {"allOf": [{"properties": {"a": {}}}], "unevaluatedProperties": False}
+    document["components"]["schemas"]["A"] = closed
+
+    for schema in (A, {"allOf": [A]}, {"allOf": [{"allOf": [A, STRING | {"type": "object"}]}]}):
+        found = told(planted(document, BODY, schema | {"examples": [{"a": 1}, {"b": 1}]}))
+        assert [(f"{BODY}/examples/1", "example")] == found
+
+
 def test_names_of_components_are_names_in_30() -> None:
     """Its official schema looks past what is not called as it has to be."""
     where = "/components/schemas/$ref"
