@@ -466,6 +466,21 @@ def test_a_status_is_a_text_in_yaml(tmp_path: Path) -> None:
     assert check_contract(tmp_path, "c.yaml", operations=["GET /health"]).passed
 
 
+def test_thousands_of_mistakes_are_told_within_seconds(tmp_path: Path) -> None:
+    """Each has names that are nearly right, and some are long."""
+    document = a_contract()
+    schemas = document["components"]["schemas"]
+    for number in range(10_000):
+        schemas[f"Model{number}"] = {"$ref": f"#/components/schemas/Modl{number}"}
+    schemas["Long"] = {"$ref": "#/components/schemas/" + "M" * 1_000_000}
+    document["security"] = [{f"no{number}": []} for number in range(10_000)]
+    written(tmp_path, document)
+
+    findings = check_contract(tmp_path, "c.json").findings
+
+    assert [("more", "c.json")] == [(f.rule, f.where) for f in findings[200:]]
+
+
 def test_the_same_contract_has_the_same_findings(tmp_path: Path) -> None:
     """Word for word, and in the same order, whatever seed the process has."""
     document = planted(a_contract(), BODY, {"$id": "a", "$anchor": "b", "$dynamicRef": "c"})

@@ -175,7 +175,8 @@ def test_a_broken_rule_is_told_at_its_place(
     found = told(planted(a_contract(version), pointer, value))
 
     assert (where, rule) in found
-    assert len(found) <= 3
+    # Some mistakes break several rules, but none is told by two of the same kind.
+    assert len(found) <= 2
 
 
 LATER: list[tuple[str, object, str, str]] = [

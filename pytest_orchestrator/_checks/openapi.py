@@ -140,18 +140,23 @@ def _breaches(
     from pytest_orchestrator._checks import cycles, examples, kinds, official, rules  # noqa: PLC0415
     from pytest_orchestrator._checks.parts import parts  # noqa: PLC0415 - likewise
 
+    at("its parts")
+    found = parts(document)
+    own = list(rules.rule_faults(Outline(document), found, version))
     at("the official schema")
-    yield from official.official_faults(document, version)
+    told = rules.told_by(own)
+    for fault in official.official_faults(document, version):
+        if told.isdisjoint({(fault.pointer, ""), (fault.pointer, fault.what)}):
+            yield fault
     at("its references")
     yield from reference_faults(document)
-    found = parts(document)
     for part in found:
         if part.entered:
             yield from official.part_faults(part.kind, part.value, part.pointer, version)
     at("its rules")
     yield from kinds.kind_faults(document, found)
     yield from cycles.cycle_faults(document, found)
-    yield from rules.rule_faults(Outline(document), found, version)
+    yield from own
     yield from examples.example_faults(document, version, found, at)
 
 
