@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -268,6 +269,18 @@ def test_a_contract_that_cannot_be_read_is_not_judged(tmp_path: Path, kind: str)
 # ---------------------------------------------------------------- the process
 
 
+@pytest.mark.parametrize(
+    ("vendor", "door"),
+    [("jsonschema_rs", "evaluation"), ("yaml", "yaml_reader"), ("jsonschema", "schemas")],
+)
+def test_a_vendor_has_one_door(vendor: str, door: str) -> None:
+    """Exactly one module imports it."""
+    package = Path(check_contract.__code__.co_filename).parents[1]
+    imports = re.compile(rf"^\s*(import|from) {vendor}\b", re.MULTILINE)
+
+    assert [door] == [f.stem for f in package.rglob("*.py") if imports.search(f.read_text())]
+
+
 def test_what_takes_for_ever_is_stopped_and_its_place_told(tmp_path: Path) -> None:
     """Alternatives of alternatives take twice as long with every level."""
     schemas: dict[str, object] = {
@@ -404,6 +417,17 @@ def test_a_slow_pattern_is_given_up_and_told(tmp_path: Path, member: str) -> Non
 
     assert ("slow-pattern", True) == (finding.rule, finding.where.endswith(f"{BODY}/{member}"))
     assert "a" * 90 not in finding.what
+
+
+def test_a_key_as_long_as_a_file_is_cut(tmp_path: Path) -> None:
+    """What is told fits on a page."""
+    schemas = {"A" * 1_000_000: {f"a{number}": {"type": "no"} for number in range(20)}}
+    written(tmp_path, a_contract() | {"components": {"x": 1, "responses": schemas}})
+
+    findings = check_contract(tmp_path, "c.json").findings
+
+    assert findings
+    assert all(len(str(finding)) < 3000 for finding in findings)
 
 
 HOSTILE: dict[str, bytes] = {
