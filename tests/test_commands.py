@@ -10,7 +10,11 @@ import pytest
 from pytest_orchestrator.__main__ import FINDINGS, FINE, NOT_JUDGED, main
 
 PAGE = '# Models\n\n## Answer\n\n```json\n{\n  "text": "string | null"\n}\n```\n'
-SPEC = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {}}
+SPEC = {
+    "openapi": "3.1.0",
+    "info": {"title": "x", "version": "1"},
+    "paths": {"/": {"get": {"responses": {"200": {"description": "It is up."}}}}},
+}
 
 
 @pytest.fixture
