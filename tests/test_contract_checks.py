@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -268,6 +269,18 @@ def test_a_contract_that_cannot_be_read_is_not_judged(tmp_path: Path, kind: str)
 # ---------------------------------------------------------------- the process
 
 
+@pytest.mark.parametrize(
+    ("vendor", "door"),
+    [("jsonschema_rs", "evaluation"), ("yaml", "yaml_reader"), ("jsonschema", "schemas")],
+)
+def test_a_vendor_has_one_door(vendor: str, door: str) -> None:
+    """Exactly one module imports it."""
+    package = Path(check_contract.__code__.co_filename).parents[1]
+    imports = re.compile(rf"^\s*(import|from) {vendor}\b", re.MULTILINE)
+
+    assert [door] == [f.stem for f in package.rglob("*.py") if imports.search(f.read_text())]
+
+
 def test_what_takes_for_ever_is_stopped_and_its_place_told(tmp_path: Path) -> None:
     """Alternatives of alternatives take twice as long with every level."""
     schemas: dict[str, object] = {
@@ -406,6 +419,17 @@ def test_a_slow_pattern_is_given_up_and_told(tmp_path: Path, member: str) -> Non
     assert "a" * 90 not in finding.what
 
 
+def test_a_key_as_long_as_a_file_is_cut(tmp_path: Path) -> None:
+    """What is told fits on a page."""
+    schemas = {"A" * 1_000_000: {f"a{number}": {"type": "no"} for number in range(20)}}
+    written(tmp_path, a_contract() | {"components": {"x": 1, "responses": schemas}})
+
+    findings = check_contract(tmp_path, "c.json").findings
+
+    assert findings
+    assert all(len(str(finding)) < 3000 for finding in findings)
+
+
 HOSTILE: dict[str, bytes] = {
     "bomb.yaml": b"a: &a [x]\n" + b"".join(b"b%d: &b [*a,*a,*a]\n" % n for n in range(50)),
     "brackets.json": b"[" * 100_000,
@@ -464,6 +488,42 @@ def test_a_status_is_a_text_in_yaml(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(a_contract()).replace("'200':", "200:"))
 
     assert check_contract(tmp_path, "c.yaml", operations=["GET /health"]).passed
+
+
+def test_thousands_of_mistakes_are_told_within_seconds(tmp_path: Path) -> None:
+    """Each has names that are nearly right, and some are long."""
+    document = a_contract()
+    schemas = document["components"]["schemas"]
+    for number in range(10_000):
+        schemas[f"Model{number}"] = {"$ref": f"#/components/schemas/Modl{number}"}
+    schemas["Long"] = {"$ref": "#/components/schemas/" + "M" * 1_000_000}
+    document["security"] = [{f"no{number}": []} for number in range(10_000)]
+    written(tmp_path, document)
+
+    findings = check_contract(tmp_path, "c.json").findings
+
+    assert [("more", "c.json")] == [(f.rule, f.where) for f in findings[200:]]
+
+
+def test_the_same_contract_has_the_same_findings(tmp_path: Path) -> None:
+    """Word for word, and in the same order, whatever seed the process has."""
+    document = planted(a_contract(), BODY, {"$id": "a", "$anchor": "b", "$dynamicRef": "c"})
+    document = planted(document, f"{ASK}/parameters", [{"in": "no"}, {}, 5])
+    (tmp_path / "c.json").write_text(json.dumps(document))
+
+    verdicts = [check_contract(tmp_path, "c.json") for _ in range(4)]
+
+    assert verdicts[0].findings
+    assert [verdicts[0]] * 4 == verdicts
+
+
+def test_a_file_as_deep_as_is_read_may_be_embedded(tmp_path: Path) -> None:
+    """A hundred levels are read, wherever they stand."""
+    written(tmp_path, planted(a_contract(), f"{ASK}/responses/default", {"$ref": "deep.json"}))
+    deep = '{"x-deep":' + "[" * 99 + "]" * 99 + ', "description": "A problem."}'
+    (tmp_path / "deep.json").write_text(deep)
+
+    assert () == judged(tmp_path)
 
 
 def test_no_judge_is_left_behind(tmp_path: Path) -> None:

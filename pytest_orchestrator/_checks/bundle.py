@@ -13,7 +13,7 @@ from pytest_orchestrator._checks.faults import Fault
 from pytest_orchestrator._checks.files import read_below
 from pytest_orchestrator._checks.limits import Unreadable
 from pytest_orchestrator._checks.lines import tokens_of
-from pytest_orchestrator._checks.nodes import join, place, shown
+from pytest_orchestrator._checks.nodes import join, place, shortened, shown
 from pytest_orchestrator._checks.references import references
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._checks.references import Reference
 
 MAX_FILES = 50
+_MAX_PLACE = 1000  # keys may be as long as a file
 FILES = "x-files"
 """Member of a bundled document under which the other files are, by relative path."""
 _SUFFIXES = (".json", ".yaml", ".yml")
@@ -58,7 +59,7 @@ class Bundle:
             lines = self.lines[file]([pointer for pointer, _ in here]) if here else {}
             here.sort(key=lambda entry: lines[entry[0]])
             for pointer, (_, what, rule, cure) in here:
-                where = place(f"{file}:{lines[pointer]}", pointer)
+                where = shortened(place(f"{file}:{lines[pointer]}", pointer), _MAX_PLACE)
                 found.append(Finding(where, what, rule, cure))
         return tuple(found)
 

@@ -173,7 +173,7 @@ def _answer(request: bytes, wall_s: float) -> _Answer:
 
 _START = """\
 import sys
-sys.path.append(sys.argv[1])
+sys.path.insert(0, sys.argv[1])
 from pytest_orchestrator._checks.child import main
 main()
 """

@@ -21,8 +21,19 @@ _ONE = frozenset(
     unevaluatedProperties
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
-_LIST = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_LIST = frozenset({"anyOf", "oneOf", "prefixItems"})
 _MAP = frozenset({"dependentSchemas", "patternProperties", "properties"})
+
+
+def _listed(schema: dict[str, object]) -> list[object]:
+    all_of = schema.get("allOf")
+    return all_of if isinstance(all_of, list) else []
+
+
+def _is_split(schema: dict[str, object]) -> bool:
+    """Whether a schema means the same when its allOf stands beside it."""
+    sees_it = {"$ref", "unevaluatedItems", "unevaluatedProperties"}
+    return bool(_listed(schema)) and sees_it.isdisjoint(schema)
 
 
 def _is_number(value: object) -> bool:
@@ -105,10 +116,14 @@ class Conversion:
             return True
         if "$ref" in value and self._is_30:
             return self._target(value["$ref"])
-        members = self._flat(value) if "allOf" in value else value
-        converted = dict(self._keywords(members))
+        converted = dict(self._keywords(value))
+        if parts := list(self._all_of(value)):
+            # By reference, as a schema may lead back to itself from further down.
+            converted["allOf"] = [
+                self.reference(name, each) if name else self._schema(each) for name, each in parts
+            ]
         if "$ref" in value:
-            converted["$ref"] = self._target(value["$ref"]).get("$ref", "#/$defs/any")
+            converted["$ref"] = self._target(value["$ref"])["$ref"]
         self._forgive(converted, value)
         return self._as_in_30(converted, value) if self._is_30 else converted
 
@@ -116,7 +131,7 @@ class Conversion:
         try:
             node = follow(self._document, str(reference))
         except LookupError:
-            return self.reference("", True)  # noqa: FBT003 - the schema of anything
+            return self.reference("nowhere", True)  # noqa: FBT003 - the schema of anything
         return self.reference(node.pointer, node.value)
 
     def _keywords(self, value: dict[str, object]) -> Iterator[tuple[str, object]]:
@@ -147,32 +162,33 @@ class Conversion:
         if _is_names(required):
             yield "required", list(dict.fromkeys(required))  # type: ignore[call-overload]
 
-    def _flat(self, value: dict[str, object]) -> dict[str, object]:
-        """The schema with each schema of its allOf once, however many ways lead there.
+    def _all_of(self, value: dict[str, object]) -> Iterator[tuple[str, object]]:
+        """Each schema of an allOf once, however many ways lead there, and its name if it has one.
 
         Without, a diamond of thirty levels would be gone through a billion times.
         """
-        found: list[object] = []
         seen: set[int] = {id(value)}
-        todo: list[object] = [value.get("allOf")]
+        todo = [("", each) for each in reversed(_listed(value))]
         while todo:
-            written = todo.pop()
-            if isinstance(written, list):
-                todo += reversed(written)
-                continue
-            if isinstance(written, dict) and set(written) == {"$ref"}:
+            name, written = todo.pop()
+            if isinstance(written, dict) and "$ref" in written and self._is_bare(written):
                 try:
-                    written = follow(self._document, str(written["$ref"])).value
+                    written, name = follow(self._document, str(written["$ref"]))
                 except LookupError:
                     continue
             if id(written) in seen:
                 continue
             seen.add(id(written))
-            if isinstance(written, dict) and "$ref" not in written and "allOf" in written:
-                todo.append(written["allOf"])
-                written = {key: each for key, each in written.items() if key != "allOf"}
-            found.append(written)
-        return {**value, "allOf": found}
+            if isinstance(written, dict) and _is_split(written):
+                todo += [("", each) for each in reversed(_listed(written))]
+                own = {key: each for key, each in written.items() if key != "allOf"}
+                yield name and f"{name} alone", own
+            else:
+                yield name, written
+
+    def _is_bare(self, schema: dict[str, object]) -> bool:
+        """Whether nothing beside its reference counts."""
+        return self._is_30 or len(schema) == 1
 
     def _forgive(self, converted: dict[str, Any], value: dict[str, object]) -> None:
         """Let examples leave out what is only ever sent one way."""
@@ -183,10 +199,7 @@ class Conversion:
         converted["required"] = [name for name in required if name not in one_way]
 
     def _one_way(self, value: dict[str, object]) -> Iterator[str]:
-        holders: list[object] = [value]
-        all_of = self._flat(value)["allOf"] if isinstance(value.get("allOf"), list) else []
-        holders += all_of if isinstance(all_of, list) else []
-        for holder in holders:
+        for holder in (value, *(each for _, each in self._all_of(value))):
             properties = holder.get("properties") if isinstance(holder, dict) else None
             for name, each in properties.items() if isinstance(properties, dict) else ():
                 if self._is_one_way(each):

@@ -39,10 +39,10 @@ class Unreadable(Exception):
         return Finding(where, str(self), self.rule, _CURES[self.rule])
 
 
-def is_deep(value: object) -> bool:
+def is_deep(value: object, levels: int = MAX_DEPTH) -> bool:
     """Whether a value nests deeper than is read; looked at level by level, without recursion."""
     level = [value] if isinstance(value, (dict, list)) else []
-    for _ in range(MAX_DEPTH):
+    for _ in range(levels):
         level = [
             below
             for container in level

@@ -119,7 +119,8 @@ def openapi_faults(document: object, at: Callable[[str], None] = _nobody) -> Ite
         what = f"{shown(document)} is not an object"
         yield Fault("", what, "type", "write an object with openapi, info and paths")
         return
-    if is_deep(document):
+    # Files that are embedded stand two levels below.
+    if is_deep(document, MAX_DEPTH + 2):
         cure = "name what is deep within, and refer to it"
         yield Fault("", f"nests deeper than {MAX_DEPTH} levels", "depth", cure)
         return
@@ -139,18 +140,23 @@ def _breaches(
     from pytest_orchestrator._checks import cycles, examples, kinds, official, rules  # noqa: PLC0415
     from pytest_orchestrator._checks.parts import parts  # noqa: PLC0415 - likewise
 
+    at("its parts")
+    found = parts(document)
+    own = list(rules.rule_faults(Outline(document), found, version))
     at("the official schema")
-    yield from official.official_faults(document, version)
+    told = rules.told_by(own)
+    for fault in official.official_faults(document, version):
+        if told.isdisjoint({(fault.pointer, ""), (fault.pointer, fault.what)}):
+            yield fault
     at("its references")
     yield from reference_faults(document)
-    found = parts(document)
     for part in found:
         if part.entered:
             yield from official.part_faults(part.kind, part.value, part.pointer, version)
     at("its rules")
     yield from kinds.kind_faults(document, found)
     yield from cycles.cycle_faults(document, found)
-    yield from rules.rule_faults(Outline(document), found, version)
+    yield from own
     yield from examples.example_faults(document, version, found, at)
 
 

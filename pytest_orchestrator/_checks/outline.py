@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_orchestrator._checks.hints import Hints
 from pytest_orchestrator._checks.nodes import Node, follow
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class Outline:
         if methods:
             return f"this path has {', '.join(methods)}"
         paths = [operation.path for operation in self.operations()]
-        nearest = get_close_matches(path, paths, n=1, cutoff=0)
-        return f"the nearest path is {nearest[0]}" if nearest else "no operation is"
+        nearest = Hints().nearest(path, paths, cutoff=0)
+        return f"the nearest path is {nearest}" if nearest else "no operation is"
 
     def parameters(self, operation: Operation) -> dict[tuple[str, str], Node]:
         """Parameters by place and name, ``("path", "id")``; an operation's own come first."""

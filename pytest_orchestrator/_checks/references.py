@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_orchestrator._checks.faults import Fault
+from pytest_orchestrator._checks.hints import Hints
 from pytest_orchestrator._checks.nodes import Node, follow, join, place, shown
 from pytest_orchestrator._domain.verdict import Finding
 
@@ -25,7 +25,6 @@ _NAMED = frozenset(
 # They change what a reference means, or are references of a kind nobody here resolves.
 _ELSEWHERE = ("$id", "$anchor", "$dynamicAnchor", "$dynamicRef")
 _EXTERNAL = "copy what is meant into a file below this folder, and refer to that"
-_MAX_NAMES = 500  # that many are looked through for the nearest
 
 
 class Reference(NamedTuple):
@@ -84,13 +83,14 @@ def references(document: object, pointer: str = "") -> Iterator[Reference]:
 def reference_faults(document: object) -> Iterator[Fault]:
     """What leads out of a document, nowhere, or back to itself before there is a value."""
     embedded = document.get("x-files") if isinstance(document, dict) else None
-    yield from _faults(document, document, "")
+    hints = Hints()
+    yield from _faults(document, document, "", hints)
     if isinstance(embedded, dict):
         for file, content in embedded.items():
-            yield from _faults(document, content, join("/x-files", file))
+            yield from _faults(document, content, join("/x-files", file), hints)
 
 
-def _faults(document: object, part: object, pointer: str) -> Iterator[Fault]:
+def _faults(document: object, part: object, pointer: str, hints: Hints) -> Iterator[Fault]:
     known: dict[object, tuple[str, str, str] | None] = {}
     for node in objects(part, pointer):
         for reference in _references(node):
@@ -99,7 +99,7 @@ def _faults(document: object, part: object, pointer: str) -> Iterator[Fault]:
                 yield Fault(reference.pointer, *_external(target))
                 continue
             if target not in known:
-                known[target] = _problem(document, target)
+                known[target] = _problem(document, target, hints)
             problem = known[target]
             if problem is not None:
                 yield Fault(reference.pointer, *problem)
@@ -134,7 +134,7 @@ def _external(target: object) -> tuple[str, str, str]:
     return what, "ref-external", _EXTERNAL
 
 
-def _problem(document: object, reference: str) -> tuple[str, str, str] | None:
+def _problem(document: object, reference: str, hints: Hints) -> tuple[str, str, str] | None:
     seen: set[object] = set()
     step: object = reference
     while True:
@@ -148,19 +148,18 @@ def _problem(document: object, reference: str) -> tuple[str, str, str] | None:
             target = follow(document, step)
         except LookupError:
             what = f"refers to {shown(step)}, which is not there"
-            return what, "ref-dangling", _nearest(document, step)
+            return what, "ref-dangling", _nearest(document, step, hints)
         if "$ref" not in target:
             return None
         step = target.child("$ref").value
 
 
-def _nearest(document: object, reference: str) -> str:
+def _nearest(document: object, reference: str, hints: Hints) -> str:
     """The order that mends a reference to nowhere, with the nearest name there is."""
     above, _, last = reference.rpartition("/")
     try:
         siblings = follow(document, above).value
     except LookupError:
         siblings = None
-    names = [str(key) for key in siblings][:_MAX_NAMES] if isinstance(siblings, dict) else []
-    near = get_close_matches(last, names, n=1)
-    return f"write {shown(join(above, near[0]))}, or define it" if near else "define it there"
+    near = hints.nearest(last, siblings) if isinstance(siblings, dict) else ""
+    return f"write {shown(join(above, near))}, or define it" if near else "define it there"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.evaluation import pattern_problem
 from pytest_orchestrator._checks.faults import Fault
+from pytest_orchestrator._checks.hints import Hints
 from pytest_orchestrator._checks.nodes import Node, join, shown
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _PARAMETER = re.compile(r"\{([^}]*)\}")
 def rule_faults(outline: Outline, parts: Iterable[Part], version: str) -> Iterator[Fault]:
     """All that breaks these rules, rule by rule."""
     root = outline.root
+    hints = Hints()
     if not root.child("paths").value and not root.child("webhooks").value:
         at = "/paths" if "paths" in root else ""
         yield Fault(at, "describes no path", "no-paths", "describe at least one path")
@@ -38,17 +39,32 @@ def rule_faults(outline: Outline, parts: Iterable[Part], version: str) -> Iterat
     yield from _ambiguous_ids(outline, parts)
     yield from _ambiguous_paths(root)
     for operation in operations:
-        yield from _wrong_path_parameters(outline, operation)
-    yield from _unknown_schemes(root.child("security"), root)
+        yield from _wrong_path_parameters(outline, operation, hints)
+    yield from _unknown_schemes(root.child("security"), root, hints)
     for part in parts:
         node = Node(part.value, part.pointer)
         if part.kind == "operation":
-            yield from _unknown_schemes(node.child("security"), root)
+            yield from _unknown_schemes(node.child("security"), root, hints)
             yield from _without_responses(node)
         if part.kind in {"operation", "path-item"}:
             yield from _repeated_parameters(outline, node.child("parameters"))
         if part.kind == "schema" and isinstance(part.value, dict):
-            yield from _wrong_schema(part.value, part.pointer, version)
+            yield from _wrong_schema(part.value, part.pointer, version, hints)
+
+
+def told_by(own: Iterable[Fault]) -> set[tuple[str, str]]:
+    """Places, and what the official schema says there, of which these faults say more.
+
+    What it says is empty where it does not matter.
+    """
+    told: set[tuple[str, str]] = set()
+    for fault in own:
+        if fault.rule == "no-responses":
+            told |= {(fault.pointer, '"responses" is missing')}
+            told |= {(fault.pointer, "")} if fault.pointer.endswith("/responses") else set()
+        elif fault.rule == "path-parameter":
+            told |= {(f"{fault.pointer}/required", ""), (fault.pointer, '"required" is missing')}
+    return told
 
 
 def _ambiguous_ids(outline: Outline, parts: Iterable[Part]) -> Iterator[Fault]:
@@ -83,7 +99,7 @@ def _ambiguous_paths(root: Node) -> Iterator[Fault]:
             yield Fault(node.pointer, what, "same-path", "make them one path")
 
 
-def _wrong_path_parameters(outline: Outline, operation: Operation) -> Iterator[Fault]:
+def _wrong_path_parameters(outline: Outline, operation: Operation, hints: Hints) -> Iterator[Fault]:
     in_path = _PARAMETER.findall(operation.path)
     declared = {
         key: node for (kind, key), node in outline.parameters(operation).items() if kind == "path"
@@ -96,8 +112,8 @@ def _wrong_path_parameters(outline: Outline, operation: Operation) -> Iterator[F
     for parameter, node in declared.items():
         if parameter not in in_path:
             what = f"the path of {operation} has no parameter {parameter!r}"
-            near = get_close_matches(parameter, in_path, n=1)
-            cure = f"call it {near[0]!r}" if near else "take it out, or put it into the path"
+            near = hints.nearest(parameter, in_path)
+            cure = f"call it {near!r}" if near else "take it out, or put it into the path"
             yield Fault(node.pointer, what, "path-parameter", cure)
         elif node.child("required").value is not True:
             what = f"path parameter {parameter!r} of {operation} is not required"
@@ -116,15 +132,15 @@ def _repeated_parameters(outline: Outline, parameters: Node) -> Iterator[Fault]:
                 yield Fault(written.pointer, what, "same-parameter", "keep one of them")
 
 
-def _unknown_schemes(requirements: Node, root: Node) -> Iterator[Fault]:
+def _unknown_schemes(requirements: Node, root: Node, hints: Hints) -> Iterator[Fault]:
     schemes = root.child("components", "securitySchemes").value
-    known = [str(name) for name in schemes] if isinstance(schemes, dict) else []
+    known = schemes if isinstance(schemes, dict) else {}
     for requirement in requirements.elements():
         for name, node in requirement.members():
             if name not in known:
                 what = f"{shown(name)} is no security scheme of components"
-                near = get_close_matches(name, known, n=1)
-                cure = f"write {shown(near[0])}" if near else "define it in securitySchemes"
+                near = hints.nearest(name, known)
+                cure = f"write {shown(near)}" if near else "define it in securitySchemes"
                 yield Fault(node.pointer, what, "security-scheme", cure)
 
 
@@ -136,7 +152,9 @@ def _without_responses(operation: Node) -> Iterator[Fault]:
         yield Fault(at, "describes no response", "no-responses", cure)
 
 
-def _wrong_schema(schema: dict[str, object], pointer: str, version: str) -> Iterator[Fault]:
+def _wrong_schema(
+    schema: dict[str, object], pointer: str, version: str, hints: Hints
+) -> Iterator[Fault]:
     if schema.get("enum") == []:
         cure = "list the values, or take it out"
         yield Fault(f"{pointer}/enum", "lists no value, so nothing fits it", "empty-enum", cure)
@@ -147,7 +165,7 @@ def _wrong_schema(schema: dict[str, object], pointer: str, version: str) -> Iter
         cure = 'take it out, and add "null" to type'
         yield Fault(f"{pointer}/nullable", what, "nullable", cure)
     yield from _bad_patterns(schema, pointer)
-    yield from _impossible(schema, pointer)
+    yield from _impossible(schema, pointer, hints)
 
 
 def _foreign_dialect(node: Node) -> Iterator[Fault]:
@@ -167,7 +185,7 @@ def _bad_patterns(schema: dict[str, object], pointer: str) -> Iterator[Fault]:
             yield Fault(there, problem, "pattern", "mend it; a literal sign takes a backslash")
 
 
-def _impossible(schema: dict[str, object], pointer: str) -> Iterator[Fault]:
+def _impossible(schema: dict[str, object], pointer: str, hints: Hints) -> Iterator[Fault]:
     required, properties = schema.get("required"), schema.get("properties", {})
     if schema.get("additionalProperties") is not False or "patternProperties" in schema:
         return
@@ -175,6 +193,6 @@ def _impossible(schema: dict[str, object], pointer: str) -> Iterator[Fault]:
         for index, name in enumerate(required):
             if isinstance(name, str) and name not in properties:
                 what = f"requires {shown(name)}, which additionalProperties: false rules out"
-                near = get_close_matches(name, map(str, properties), n=1)
-                cure = f"write {shown(near[0])}" if near else "add it to properties"
+                near = hints.nearest(name, properties)
+                cure = f"write {shown(near)}" if near else "add it to properties"
                 yield Fault(f"{pointer}/required/{index}", what, "impossible-required", cure)
