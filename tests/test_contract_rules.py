@@ -31,7 +31,9 @@ PEERS: dict[str, Any] = {
 ANSWER = "/components/schemas/Answer"
 MEDIA = f"{ASK}/responses/2XX/content/application~1json"
 A = {"$ref": "#/components/schemas/A"}
-OTHERS = ("answers", "change", "comparison", "contracts", "model", "page", "trace")
+OTHERS = (
+    "answers", "change", "comparison", "contracts", "generated", "line", "model", "page", "trace",
+)  # fmt: skip
 STRING = {"type": "string"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_orchestrator._checks import check_page, page_fields
@@ -104,6 +104,7 @@ def test_every_field_is_found(texts: list[str]) -> None:
     assert texts == page_fields(html).get("f", [])
 
 
+@example("<![;")
 @given(st.text("<>/!-=\"'&;ab \n" + "?[]", max_size=80))
 def test_no_page_raises(html: str) -> None:
     """Whatever a service sends, there is a verdict."""

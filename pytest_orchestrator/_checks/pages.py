@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
@@ -109,6 +110,8 @@ class _Page(HTMLParser):
 
 def _read(html: str) -> _Page:
     page = _Page()
-    page.feed(html)
-    page.close()
+    # Its answer to some broken declarations, ``<![;``; what came before them is read.
+    with suppress(AssertionError):
+        page.feed(html)
+        page.close()
     return page
