@@ -123,12 +123,11 @@ def _consumption(request: pytest.FixtureRequest, contracts: Contracts) -> Consum
 
     name, consumer = request.param
     contract, session = contracts[name], _session(request)
-    gate = request.node.get_closest_marker("gate").args[0]
     return Consumption(
         contract,
         consumer,
         known=session.revisions(name) or contract.drafts(),
-        built_on=session.built_on(gate, name, consumer),
+        built_on=session.built_on(name, consumer),
         changes=partial(session.changes, name),
     )
 

@@ -189,6 +189,7 @@ def _events(plan: Plan) -> st.SearchStrategy[Event]:
         st.builds(
             AttemptStarted, part=parts, task=tasks, attempt=numbers,
             contracts=st.lists(revisions, max_size=2).map(tuple),
+            reconciles=st.lists(contracts, max_size=1).map(tuple),
         ),
         st.builds(ContractRead, part=parts, task=tasks, contract=revisions),
         st.builds(

@@ -85,8 +85,13 @@ def test_left_phase1(left_phase1):
 """
 GATE = """
 import pytest
+from pytest_orchestrator.checks import check_still_fits
 
 pytestmark = pytest.mark.gate("G1")
+
+def test_fits(consumption):
+    assert consumption.built_on is not None
+    check_still_fits(consumption).raise_for_findings()
 
 def test_it(workspace, contracts):
     assert (workspace / "right" / "two.txt").is_file()
@@ -189,7 +194,7 @@ def test_task_begins_when_its_contract_is_published_and_others_do_not_wait(
 
     result = flow.run(*mode)
 
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     assert flow.started() == ["draft", "left-spec", "right-more", "right-two"]
     assert starts_of(flow, "right-more")[0]["contracts"] == {"api": 0}
     assert starts_of(flow, "right-two")[0]["contracts"] == {"api": 1}
@@ -212,7 +217,7 @@ def test_task_that_began_on_the_draft_is_reconciled_afterwards(
 
     result = flow.run(*mode)
 
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     first, *again = starts_of(flow, "right-two")
     assert first["contracts"] == {"api": 0}
     if "/old" in paths:
@@ -224,3 +229,43 @@ def test_task_that_began_on_the_draft_is_reconciled_afterwards(
     assert told.startswith("contract api: you built on its draft; revision 1 is published by now")
     assert "breaking: #/paths/~1old: path /old is gone" in told
     assert flow.started().count("right-more") == 1
+
+
+def test_gate_names_what_breaks_work_that_could_not_be_mended(flow: Project) -> None:
+    """The agent that is given its work back gives up; what it was built on is gone all the same."""
+    prepare(
+        flow,
+        draft_after_s=0.5,
+        publish_when=f"until(lambda: {RIGHT_IS_OVER}, 'right')",
+        two_waits="import os, sys\nif os.environ['ATTEMPT'] != '1': sys.exit('I give up')",
+    )
+    flow.write("published.json", spec("/health"))
+
+    result = flow.run(*IN_TURN)
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert flow.verdicts()["right_phase1"] == "failed"
+    result.stdout.fnmatch_lines(
+        [
+            (
+                "*docs/contracts/api.json#/paths/~1old: path /old is gone*[[]breaking[]]; have "
+                "right, which was built on the draft, build on revision 1*"
+            )
+        ]
+    )
+    contexts = [str(start["context"]) for start in starts_of(flow, "right-two")]
+    assert ["", "1 breaking", "1 breaking"] == [c and "1 breaking" for c in contexts]
+    assert "1 breaking" in contexts[2]
+    assert "I give up" in contexts[2]
+
+
+def test_without_agents_nobody_knows_what_work_rests_on(flow: Project) -> None:
+    """So the test of it is not there, rather than passed on nothing."""
+    prepare(flow, draft_after_s=60, publish_when="", two_waits="")
+    flow.write("docs/contracts/api.json", spec("/health"))
+    flow.write("right/two.txt", "done")
+
+    result = flow.run("--agents=off", *IN_TURN, "-v")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*test_fits*")

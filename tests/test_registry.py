@@ -378,6 +378,16 @@ def test_differences_are_told_from_what_somebody_holds(desk: Desk) -> None:
     ]
 
 
+def test_any_two_revisions_can_be_compared(desk: Desk) -> None:
+    """Also the latest with an earlier one, whatever was in between."""
+    for word in (b"1", b"breaking 2", b"annotation 3"):
+        desk.publish(word)
+
+    assert [c.effect for c in desk.registry.changes("api", 1, 2)] == ["breaking"]
+    assert [c.effect for c in desk.registry.changes("api", 2, None)] == ["annotation"]
+    assert desk.registry.changes("api", 3, 3) == ()
+
+
 @calm
 @given(data=st.lists(st.sampled_from([b"1", b"2", b"breaking", b"invalid"]), max_size=8))
 def test_whatever_is_published_the_ledger_and_the_snapshots_agree(

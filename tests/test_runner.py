@@ -680,6 +680,21 @@ def test_part_that_was_over_is_taken_up_again_when_a_contract_breaks_it(bench: B
     assert is_decided(bench.plan, bench.ledger.state(), RIGHT, session="now")
 
 
+def test_draft_that_lay_around_is_nothing_the_work_rests_on(tmp_path: Path) -> None:
+    """A consumer's earlier tasks are not given back for a document they never needed."""
+    document = small_document()
+    document["tasks"]["right-one"]["needs"] = []
+    bench = Bench(tmp_path, document)
+    bench.publish("draft", draft=True)
+    bench.run(Part("right", 1))
+    assert () == bench.told(AttemptStarted)[0].contracts
+
+    bench.publish("one")
+    bench.run(RIGHT)
+
+    assert [1] == [r.revision for r in bench.told(AttemptStarted)[1].contracts]
+
+
 def test_work_that_cannot_be_mended_fails_its_part(bench: Bench) -> None:
     """After as many attempts as any task has."""
     bench.publish("draft", draft=True)

@@ -113,8 +113,8 @@ class Consumption:
         contract: The contract, whether it is published or not.
         consumer: The consumer's name.
         known: The exact bytes of every revision that is known, by number; 0 is the draft.
-        built_on: Revision and SHA-256 of what the consumer's agent had in hand when it did the
-            work that is judged; ``None``: nothing is recorded, e.g. because no agent worked.
+        built_on: Revision and SHA-256 of what the consumer's work rests on; ``None``: nothing is
+            recorded, e.g. because no agent worked.
         changes: What has changed from one of the known revisions to another, by number.
     """
 

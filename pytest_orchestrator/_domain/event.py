@@ -89,7 +89,9 @@ class AttemptStarted(_Event):
     task: str
     attempt: int
     contracts: tuple[Revision, ...] = ()
-    """What lay in the workspace of the contracts this agent consumes."""
+    """What lay in the workspace of the contracts this task consumes."""
+    reconciles: tuple[str, ...] = ()
+    """Contracts of which it was told what has changed since its agent last built on them."""
 
 
 class AttemptFinished(_Event):

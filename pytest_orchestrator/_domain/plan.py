@@ -288,21 +288,23 @@ class Plan(_Value):
         return not (name in self.gates or name in self.tasks) and name in self.contracts
 
     def consumed_by(self, task: Task) -> tuple[Contract, ...]:
-        """The contracts of others that a task may build on: its own needs and its agent's."""
+        """The contracts of others that a task builds on.
+
+        Those it needs; and those of which its agent is a consumer, if none of that
+        agent's tasks says that it needs them.
+        """
         return tuple(
             contract
             for contract in self.contracts.values()
             if contract.publisher != task.agent
-            and (task.agent in contract.consumers or contract.name in task.needs)
+            and (
+                contract.name in task.needs
+                or (
+                    task.agent in contract.consumers
+                    and not self.parts_that_need(contract.name, task.agent)
+                )
+            )
         )
-
-    def is_needed_by_now(self, contract: str, task: Task) -> bool:
-        """Whether a task or an earlier one of its agent needs a contract by name.
-
-        Before that, a draft that lies in the workspace is nothing its work rests on.
-        """
-        own = (t for t in self.tasks.values() if t.agent == task.agent and t.phase <= task.phase)
-        return any(contract in t.needs for t in own)
 
     def needed_by_gate(self, gate: str) -> tuple[frozenset[Part], frozenset[str]]:
         """The parts and gates that must be decided before a gate can judge."""

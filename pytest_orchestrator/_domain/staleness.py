@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._domain.change import EFFECTS
+from pytest_orchestrator._domain.state import effect_of_later
 
 if TYPE_CHECKING:
     from pytest_orchestrator._domain.change import Effect
@@ -18,7 +18,7 @@ class Stale(NamedTuple):
 
     Attributes:
         agent: Whose work it is.
-        task: The task that agent last did with it.
+        task: The task that is to be given back; empty if none of its current part is done yet.
         held: What it rests on.
         head: What is published now.
         effect: What the difference does to the consumer.
@@ -38,7 +38,7 @@ class Stale(NamedTuple):
 
         Generated files are to be made of the latest revision, whatever it changes.
         """
-        return self.effect == "breaking" or self.has_generated
+        return bool(self.task) and (self.effect == "breaking" or self.has_generated)
 
 
 def stale(plan: Plan, state: RunState) -> tuple[Stale, ...]:
@@ -46,12 +46,13 @@ def stale(plan: Plan, state: RunState) -> tuple[Stale, ...]:
     found = []
     for agent in plan.agents:
         for name, (held, task) in sorted(state.built_on.get(agent, {}).items()):
-            head = state.contracts.get(name)
-            if head is None or name not in plan.contracts or head.sha256 == held.sha256:
+            effect = effect_of_later(state.revisions.get(name, ()), held)
+            if effect is None or name not in plan.contracts:
                 continue
-            effect = _effect(state.revisions[name], held)
+            given_back = _given_back(plan, state, agent, task)
             has_generated = agent in plan.contracts[name].generated
-            found.append(Stale(agent, task, held, head, effect, has_generated))
+            head = state.contracts[name]
+            found.append(Stale(agent, given_back, held, head, effect, has_generated))
     return tuple(found)
 
 
@@ -60,13 +61,17 @@ def stale_work(plan: Plan, state: RunState, part: Part) -> tuple[Stale, ...]:
     return tuple(
         each
         for each in stale(plan, state)
-        if each.demands_work and each.task in plan.tasks and plan.tasks[each.task].part == part
+        if each.demands_work and plan.tasks[each.task].part == part
     )
 
 
-def _effect(revisions: tuple[ContractPublished, ...], held: Revision) -> Effect:
-    """What the latest revision does to whoever holds an earlier one; if in doubt, it breaks."""
-    if held.revision == 0:
-        return revisions[-1].effect_on_draft or "breaking"
-    later = {event.effect or "breaking" for event in revisions if event.revision > held.revision}
-    return next((effect for effect in EFFECTS if effect in later), "breaking")
+def _given_back(plan: Plan, state: RunState, agent: str, task: str) -> str:
+    """The task in which an agent mends what rests on a contract.
+
+    It is one of the part the agent is at: what came after the task that built on the
+    contract stands on it, too, and is mended with it.
+    """
+    begun = [p for p in plan.parts if p.agent == agent and state.phase(p).status != "pending"]
+    own = plan.tasks_of(begun[-1]) if begun else ()
+    done = [each.name for each in own if each.name in state.tasks_done]
+    return task if task in done else "".join(done[-1:])

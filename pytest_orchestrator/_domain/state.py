@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from pytest_orchestrator._domain.change import EFFECTS, Effect
 from pytest_orchestrator._domain.event import (
     AttemptFinished,
     AttemptStarted,
@@ -122,8 +123,10 @@ class RunState:
     """Every revision of each contract, oldest first."""
     in_hand: dict[str, dict[str, Revision]] = field(default_factory=dict)
     """By task and contract: the latest revision its agent has had in its last attempt."""
+    reconciles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By task: the contracts whose changes its agent was told of in its last attempt."""
     built_on: dict[str, dict[str, tuple[Revision, str]]] = field(default_factory=dict)
-    """By agent and contract: the revision its work rests on, and the task that was last done."""
+    """By agent and contract: the revision its work rests on, and the task that built on it."""
     tasks_done: frozenset[str] = frozenset()
     """Tasks whose last attempt succeeded; their part may still be under way."""
     session: str = ""
@@ -167,7 +170,8 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - 
             attempts = {**phase.attempts, event.task: event.attempt}
             in_hand = {**state.in_hand, event.task: {c.name: c for c in event.contracts}}
             tasks_done = state.tasks_done - {event.task}
-            state = replace(state, tasks_done=tasks_done, in_hand=in_hand)
+            reconciles = {**state.reconciles, event.task: event.reconciles}
+            state = replace(state, tasks_done=tasks_done, in_hand=in_hand, reconciles=reconciles)
             return _with_phase(state, event.part, replace(phase, attempts=attempts))
         case AttemptFinished():
             done = {event.task} if event.status == "succeeded" else set()
@@ -207,12 +211,38 @@ def _with_phase(state: RunState, part: str, phase: PhaseState) -> RunState:
     return replace(state, phases={**state.phases, part: phase})
 
 
+def effect_of_later(revisions: Iterable[ContractPublished], held: Revision) -> Effect | None:
+    """What later revisions do to whoever holds one; ``None``: there is none; in doubt, it breaks.
+
+    Args:
+        revisions: Of one contract, oldest first.
+        held: Any of them.
+    """
+    later = [event for event in revisions if event.revision > held.revision]
+    if not later or later[-1].sha256 == held.sha256:
+        return None
+    if held.revision == 0:
+        return later[-1].effect_on_draft or "breaking"
+    effects = {event.effect or "breaking" for event in later}
+    return next((effect for effect in EFFECTS if effect in effects), "breaking")
+
+
 def _rests_on(state: RunState, event: AttemptFinished) -> RunState:
-    """A task is done: its agent's work rests on what it had in hand."""
+    """A task is done: its agent's work rests on what it had in hand.
+
+    Unless it rests on something earlier that the same revision breaks, and of which
+    the agent was told nothing: one task does not mend what another was built on.
+    """
     agent = Part.parse(event.part).agent
-    now = {name: (held, event.task) for name, held in state.in_hand.get(event.task, {}).items()}
-    built_on = {**state.built_on, agent: {**state.built_on.get(agent, {}), **now}}
-    return replace(state, built_on=built_on)
+    known = dict(state.built_on.get(agent, {}))
+    reconciled = state.reconciles.get(event.task, ())
+    for name, held in state.in_hand.get(event.task, {}).items():
+        before = known.get(name)
+        revisions = [e for e in state.revisions.get(name, ()) if e.revision <= held.revision]
+        is_broken = before is not None and effect_of_later(revisions, before[0]) == "breaking"
+        if name in reconciled or not is_broken:
+            known[name] = (held, event.task)
+    return replace(state, built_on={**state.built_on, agent: known})
 
 
 def _read(state: RunState, event: ContractRead) -> RunState:

@@ -253,19 +253,12 @@ class RunSession:
         registry = Registry(self.plan, self.ledger, ContractReferee())
         return registry.changes(contract, old, new)
 
-    def built_on(self, gate: str, contract: str, consumer: str) -> tuple[int, str] | None:
-        """Revision and digest a consumer had in hand for the work that a gate judges."""
+    def built_on(self, contract: str, consumer: str) -> tuple[int, str] | None:
+        """Revision and digest of the contract a consumer's work rests on; ``None``: not known."""
         if not self.with_agents:
             return None
-        judged = sorted(p for p in self.plan.judged_by(gate) if p.agent == consumer)
-        in_hand = self.ledger.state().in_hand
-        held = [
-            in_hand[task.name][contract]
-            for part in judged
-            for task in self.plan.tasks_of(part)
-            if contract in in_hand.get(task.name, {})
-        ]
-        return (held[-1].revision, held[-1].sha256) if held else None
+        known = self.ledger.state().built_on.get(consumer, {}).get(contract)
+        return (known[0].revision, known[0].sha256) if known else None
 
     def _judged_tree(self, gate: str) -> Judged:
         if self.with_agents:

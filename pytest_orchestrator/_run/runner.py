@@ -157,8 +157,10 @@ class PhaseRunner:
             if not work:
                 break
             task = self.plan.tasks[work[0].task]
-            context = "\n".join(self._outdated(each) for each in work if each.task == task.name)
-            done = self._until_done(task, done.commit, context)
+            mine = [each for each in work if each.task == task.name]
+            told = "\n".join(map(self._outdated, mine))
+            names = tuple(each.held.name for each in mine)
+            done = self._until_done(task, done.commit, told, reconciles=names)
         return done
 
     def _outdated(self, each: Stale) -> str:
@@ -170,14 +172,24 @@ class PhaseRunner:
             f"differences:\n{self.registry.differences(held)}"
         )
 
-    def _until_done(self, task: Task, commit: str, context: str) -> _Done:
-        """Give a task to its agent until it is done, or the attempts are used up."""
+    def _until_done(
+        self, task: Task, commit: str, context: str, *, reconciles: tuple[str, ...] = ()
+    ) -> _Done:
+        """Give a task to its agent until it is done, or the attempts are used up.
+
+        Args:
+            task: What is to be done.
+            commit: What there is so far.
+            context: Why it is given back; empty if it is new.
+            reconciles: The contracts whose changes the context tells; each attempt is told.
+        """
         done = _Done(commit, Verdict(task.name))
+        changes = f"{context}\n" if reconciles else ""
         for _ in range(self.budget.max_attempts):
-            done = self._attempt(task, done.commit, context)
+            done = self._attempt(task, done.commit, context, reconciles)
             if done.verdict.passed:
                 return done
-            context = _told(done.verdict)
+            context = changes + _told(done.verdict)
         return done
 
     def _until_gates_agree(self, done: _Done) -> _Done:
@@ -194,7 +206,9 @@ class PhaseRunner:
             verdict = done.verdict if not done.verdict.passed else self.judge.gates(self.part, tree)
         return _Done(done.commit, verdict)
 
-    def _attempt(self, task: Task, commit: str, context: str) -> _Done:
+    def _attempt(
+        self, task: Task, commit: str, context: str, reconciles: tuple[str, ...] = ()
+    ) -> _Done:
         """One attempt: the agent's turn, then ownership, contracts and the task's own checks."""
         state = self.ledger.state()
         attempt = state.phase(self.part).attempts.get(task.name, 0) + 1
@@ -202,7 +216,7 @@ class PhaseRunner:
         self._write(
             AttemptStarted(
                 part=str(self.part), task=task.name, attempt=attempt,
-                contracts=self._in_hand(state, task),
+                contracts=self._in_hand(state, task, reconciles), reconciles=reconciles,
             )
         )  # fmt: skip
         began_s = time.monotonic()
@@ -238,12 +252,15 @@ class PhaseRunner:
         self._placed = shown
         return self.workspaces.place(self.part.agent, commit, new) if new else commit
 
-    def _in_hand(self, state: RunState, task: Task) -> tuple[Revision, ...]:
-        heads = (state.contracts.get(c.name) for c in self.plan.consumed_by(task))
+    def _in_hand(
+        self, state: RunState, task: Task, reconciles: tuple[str, ...]
+    ) -> tuple[Revision, ...]:
+        names = dict.fromkeys((*(c.name for c in self.plan.consumed_by(task)), *reconciles))
+        heads = (state.contracts.get(name) for name in names)
         return tuple(
             Revision(name=head.name, revision=head.revision, sha256=head.sha256)
             for head in heads
-            if head is not None and (head.revision or self.plan.is_needed_by_now(head.name, task))
+            if head is not None and (head.revision or head.name in task.needs)
         )
 
     def _ask(self, state: RunState, task: Task, attempt: int, context: str) -> AgentResult:
