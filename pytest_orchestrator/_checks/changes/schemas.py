@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.change_comparison import Comparison
-from pytest_orchestrator._checks.change_levels import Levels, identity
-from pytest_orchestrator._checks.change_notes import NoteChanges
-from pytest_orchestrator._checks.change_pairs import Pairs
+from pytest_orchestrator._checks.changes.comparison import Comparison
+from pytest_orchestrator._checks.changes.levels import Levels, identity
+from pytest_orchestrator._checks.changes.notes import NoteChanges
+from pytest_orchestrator._checks.changes.pairs import Pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._checks.change_parts import changed
+from pytest_orchestrator._checks.changes.parts import changed
 from pytest_orchestrator._checks.nodes import Node, shown
 from pytest_orchestrator._domain.change import Change, Direction, Effect, Shift, effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_orchestrator._checks.change_levels import Level, Levels
+    from pytest_orchestrator._checks.changes.levels import Level, Levels
 
 # OpenAPI: what is only read is no part of a request, and what is only written none of a response.
 _HIDDEN = {"request": "readOnly", "response": "writeOnly"}

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.change_keywords import Judged, judged
-from pytest_orchestrator._checks.change_parts import changed, differ
-from pytest_orchestrator._checks.change_properties import property_changes, sent
+from pytest_orchestrator._checks.changes.keywords import Judged, judged
+from pytest_orchestrator._checks.changes.parts import changed, differ
+from pytest_orchestrator._checks.changes.properties import property_changes, sent
 from pytest_orchestrator._checks.nodes import Node
 from pytest_orchestrator._domain.change import Change, Direction, Shift, effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_orchestrator._checks.change_levels import Level, Levels
-    from pytest_orchestrator._checks.change_pairs import Pair, Pairs
+    from pytest_orchestrator._checks.changes.levels import Level, Levels
+    from pytest_orchestrator._checks.changes.pairs import Pair, Pairs
     from pytest_orchestrator._checks.normal import Keywords
 
 # Allowing less below allows less here, and a schema that is not there allows everything.
