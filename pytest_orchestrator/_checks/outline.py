@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_orchestrator._checks.nodes import Node, follow
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+
+LEFT_OVER = frozenset(("unevaluatedItems", "unevaluatedProperties"))
 
 
 class Operation(NamedTuple):
@@ -33,6 +36,11 @@ class Outline:
         self.root = Node(document)
         self.ignores_siblings = str(self.root.child("openapi").value).startswith("3.0")
         """Whether what stands beside a ``$ref`` counts for nothing, as in OpenAPI 3.0."""
+
+    @cached_property
+    def asks_for_the_rest(self) -> bool:
+        """Whether it matters anywhere what schemas leave over, e.g. to ``unevaluatedItems``."""
+        return not self.ignores_siblings and _has_key(self.root.value, LEFT_OVER)
 
     def resolve(self, node: Node) -> Node:
         """The node itself, or what it refers to in the end."""
@@ -109,3 +117,17 @@ class Outline:
 def media_type(text: str) -> str:
     """``"application/json"`` for ``"Application/JSON; charset=utf-8"``."""
     return text.partition(";")[0].strip().lower()
+
+
+def _has_key(value: object, keys: frozenset[str]) -> bool:
+    """Whether an object has one of some keys, however deep inside a value."""
+    todo = [value]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, dict):
+            if not keys.isdisjoint(value):
+                return True
+            todo += value.values()
+        elif isinstance(value, list):
+            todo += value
+    return False
