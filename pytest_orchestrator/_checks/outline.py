@@ -37,10 +37,27 @@ class Outline:
         self.ignores_siblings = str(self.root.child("openapi").value).startswith("3.0")
         """Whether what stands beside a ``$ref`` counts for nothing, as in OpenAPI 3.0."""
 
-    @cached_property
+    @property
     def asks_for_the_rest(self) -> bool:
         """Whether it matters anywhere what schemas leave over, e.g. to ``unevaluatedItems``."""
-        return not self.ignores_siblings and _has_key(self.root.value, LEFT_OVER)
+        return not self.ignores_siblings and any(map(self.mentions, LEFT_OVER))
+
+    def mentions(self, key: str) -> bool:
+        """Whether anything in the document is called that."""
+        return key in self._keys
+
+    @cached_property
+    def _keys(self) -> set[str]:
+        found: set[str] = set()
+        todo = [self.root.value]
+        while todo:
+            value = todo.pop()
+            if isinstance(value, dict):
+                found.update(value)
+                todo += value.values()
+            elif isinstance(value, list):
+                todo += value
+        return found
 
     def resolve(self, node: Node) -> Node:
         """The node itself, or what it refers to in the end."""
@@ -117,17 +134,3 @@ class Outline:
 def media_type(text: str) -> str:
     """``"application/json"`` for ``"Application/JSON; charset=utf-8"``."""
     return text.partition(";")[0].strip().lower()
-
-
-def _has_key(value: object, keys: frozenset[str]) -> bool:
-    """Whether an object has one of some keys, however deep inside a value."""
-    todo = [value]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, dict):
-            if not keys.isdisjoint(value):
-                return True
-            todo += value.values()
-        elif isinstance(value, list):
-            todo += value
-    return False

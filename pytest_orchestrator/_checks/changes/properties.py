@@ -37,7 +37,7 @@ def sent(level: Level, levels: Levels, direction: Direction) -> Sent:
     properties = {
         name: node
         for name, node in level.properties.items()
-        if hidden not in levels.level(node).keywords
+        if not (levels.outline.mentions(hidden) and hidden in levels.level(node).keywords)
     }
     required = {
         name: node

@@ -8,6 +8,7 @@ from pytest_orchestrator._checks.changes.comparison import Comparison, Met
 from pytest_orchestrator._checks.changes.levels import Levels, identity
 from pytest_orchestrator._checks.changes.notes import NoteChanges
 from pytest_orchestrator._checks.changes.pairs import Pairs
+from pytest_orchestrator._checks.changes.unchanged import Unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ class SchemaChanges:
         self._new = Levels(new)
         self._pairs = Pairs(self._old, self._new)
         self._notes = NoteChanges(old, new, self._pairs.same)
+        self._unchanged = Unchanged(old, new)
         self._seen: set[tuple[object, ...]] = set()
 
     def changes(self, old: Node, new: Node, direction: Direction) -> Iterator[Change]:
@@ -33,15 +35,12 @@ class SchemaChanges:
         while todo:
             one, other, rest = todo.pop()
             one, other = self._old.outline.schema(one), self._new.outline.schema(other)
-            key = (
-                identity(one),
-                identity(other),
-                rest.items,
-                rest.properties and identity(rest.properties),
-                direction,
-            )
+            left_over = rest.properties and identity(rest.properties), rest.items
+            key = identity(one), identity(other), left_over, direction
             if key not in self._seen:
                 self._seen.add(key)
+                if self._unchanged(one, other):
+                    continue
                 levels = self._old.level(one), self._new.level(other)
                 yield from self._notes.changes(levels[0].notes, levels[1].notes, direction)
                 comparison = Comparison(self._old, self._new, self._pairs, direction)
@@ -54,4 +53,4 @@ class SchemaChanges:
 
     def same(self, old: Node, new: Node) -> bool:
         """Whether two schemas allow the same values."""
-        return self._pairs.same(old, new)
+        return self._unchanged(old, new) or self._pairs.same(old, new)
