@@ -239,6 +239,7 @@ def saying_in_3_0(below: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, 
         {},
         optional={
             "type": kinds,
+            "nullable": st.booleans(),
             "enum": st.lists(CONSTANTS, min_size=1, max_size=3),
             "minimum": st.sampled_from([5, 6.0]),
             "exclusiveMinimum": st.booleans(),
@@ -256,15 +257,16 @@ def saying_in_3_0(below: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, 
             "not": below,
         },
     )
-    several = st.lists(below, min_size=2, max_size=3)
-    return st.one_of(
-        said,
-        st.builds(lambda said, kind: {**said, "type": kind, "nullable": True}, said, kinds),
-        st.builds(lambda schemas: {"anyOf": schemas, "nullable": True}, several),
-        st.builds(lambda schemas: {"oneOf": schemas, "nullable": True}, several),
-        st.just({"allOf": [REFERENCE], "nullable": True}),
-        st.just(REFERENCE),
-    )
+    return said.map(_agreed) | st.just(REFERENCE)
+
+
+def _agreed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without what ``nullable`` stands beside, if not everybody agrees on what it means there."""
+    if "nullable" not in schema or is_clear(schema):
+        return schema
+    if "type" in schema:
+        return {key: value for key, value in schema.items() if key not in CHOICES}
+    return {key: value for key, value in schema.items() if key != "nullable"}
 
 
 def _about(few: set[str]) -> st.SearchStrategy[Any]:
@@ -331,6 +333,20 @@ def _more(schema: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         elif keyword in {*CHOICES, "prefixItems"}:
             both[keyword] = [*schema[keyword], *other[keyword]]
     return both
+
+
+def is_clear(schema: Any) -> bool:
+    """Whether everybody agrees on what is ``nullable`` in a schema of OpenAPI 3.0."""
+    if isinstance(schema, list):
+        return all(map(is_clear, schema))
+    if not isinstance(schema, dict):
+        return True
+    choices = [schema[key] for key in CHOICES if key in schema]
+    is_choice = (
+        len(schema) == 2 and "allOf" not in schema and any(len(each) > 1 for each in choices)
+    )
+    is_agreed = is_choice if choices else "type" in schema
+    return all(map(is_clear, schema.values())) and (is_agreed or "nullable" not in schema)
 
 
 def in_3_1(schema: Any) -> Any:

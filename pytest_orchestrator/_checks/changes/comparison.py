@@ -111,6 +111,8 @@ class Comparison:
         unnamed += [others] if others is not None and not is_closed else []
         for name, node in after.properties.items():
             known = [before.properties[name]] if name in before.properties else unnamed
+            if not known and name in before.required:
+                known = [_NOWHERE]  # it was sent, whatever it was
             self.below += [Met(each, node) for each in known]
         for flag in _ONE_WAY:
             one, other = old.keywords.get(flag), new.keywords.get(flag)

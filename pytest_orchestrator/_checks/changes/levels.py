@@ -49,6 +49,8 @@ class Level(NamedTuple):
         return not any(self[:5])
 
 
+# Schemas that are part of each other in so many ways are not followed to their end.
+_PATIENCE = 200
 _EMPTY = Level({}, {}, {}, {}, (), {})
 
 
@@ -58,6 +60,11 @@ class Levels:
     def __init__(self, outline: Outline) -> None:
         self.outline = outline
         self._made: dict[tuple[str, int], Level] = {}
+        # What is being made, by how deep inside of what else; and the least deep
+        # that has been met again meanwhile.
+        self._open: dict[tuple[str, int], int] = {}
+        self._reached = 0
+        self._unkept = 0
 
     def level(self, schema: Node) -> Level:
         """The level of a schema; nothing is said by one that is not there."""
@@ -67,10 +74,27 @@ class Levels:
             return known
         there = self.outline.schema(schema)
         if there is not schema:
-            return self._made.setdefault(key, self.level(there))
-        self._made[key] = _EMPTY  # of a schema that is part of itself
-        self._made[key] = self._make(schema)
-        return self._made[key]
+            return self.level(there)
+        if key in self._open:  # a schema that is part of itself
+            self._reached = min(self._reached, self._open[key])
+            return _EMPTY
+        return self._made_of(schema, key)
+
+    def _made_of(self, schema: Node, key: tuple[str, int]) -> Level:
+        """A level that is kept, unless it would say more outside of what is being made now."""
+        depth, reached = len(self._open), self._reached
+        self._open[key] = self._reached = depth
+        level = self._make(schema)
+        del self._open[key]
+        if self._reached == depth:
+            self._made[key] = level
+            self._reached = reached
+            return level
+        self._reached = min(self._reached, reached)
+        self._unkept += 1
+        if self._unkept > _PATIENCE:
+            raise RecursionError(schema.pointer)
+        return level
 
     def has_made(self, schema: Node) -> bool:
         """Whether anybody has asked for the level of a schema."""
