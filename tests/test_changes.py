@@ -181,6 +181,27 @@ def test_two_versions_of_the_same_api_are_compatible(one: object, other: object)
     assert classed(changes(new, old)) == {("annotation", "", "/openapi")}
 
 
+def test_the_same_words_mean_something_else_in_another_version() -> None:
+    """What stands beside a reference counts from 3.1 on."""
+    schema = {"$ref": "#/components/schemas/Cat", "minProperties": 1}
+    old, new = an_api("3.0.3", {"items": schema}), an_api("3.1.0", {"items": schema})
+
+    assert is_breaking(changes(old, new))
+    assert is_breaking(changes(new, old))
+
+
+def test_a_change_is_found_behind_words_that_are_the_same() -> None:
+    """What refers to something that has changed has changed, too, round every corner."""
+    old = edited(an_api(), {
+        TOP: {"items": {"$ref": "#/components/schemas/One"}},
+        "/components/schemas/One": {"items": {"$ref": "#/components/schemas/Two"}},
+        "/components/schemas/Two": {"items": {"$ref": "#/components/schemas/One"}, "type": "array"},
+    })  # fmt: skip
+    new = planted(old, "/components/schemas/Two/type", "string")
+
+    assert classed(changes(old, new)) == {("breaking", "response", "/components/schemas/Two/type")}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_added_field_and_a_removed_one_are_mirror_images(version: str) -> None:
     """What is compatible one way is breaking the other, at the same place."""
