@@ -116,6 +116,8 @@ def _name_changes(old: Node, new: Node, schemas: SchemaChanges) -> Iterator[Chan
         if one is None or other is None:
             subject = f"name {name}, after which generated code is named,"
             yield changed("annotation", subject, one, other)
+        elif not differ(one, other):
+            continue  # what it refers to is told where that is written
         elif schemas.is_unused(one, other) and not schemas.same(one, other):
             subject = f"schema {name}, which only generated code may show,"
             yield changed("annotation", subject, one, other)

@@ -53,4 +53,4 @@ class SchemaChanges:
 
     def same(self, old: Node, new: Node) -> bool:
         """Whether two schemas allow the same values."""
-        return self._unchanged(old, new) or self._pairs.same(old, new)
+        return self._pairs.same(old, new)
