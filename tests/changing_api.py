@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from referencing import Registry
 
-from pytest_orchestrator._checks.schemas import value_problems
+from pytest_orchestrator._checks.normal import CHOICES, NAMED_BELOW, ONE_BELOW
 from tests.openapi_documents import planted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 VERSIONS = ("3.0.3", "3.1.0")
 # Wider and narrower: for those who send, and for those who read.
@@ -171,66 +176,230 @@ def expected_of(shifts: dict[str, str]) -> set[Expected]:
 FEW = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 NAMES = st.sampled_from(["a", "b"])
 KINDS = st.sampled_from(["string", "integer", "number", "null", "object", "array"])
-VALUES = st.recursive(
-    st.sampled_from([None, 0, False, 1.5, 5.0, 6, 7, "", "a", "aa"]),
-    lambda below: st.lists(below, max_size=2) | st.dictionaries(NAMES, below, max_size=2),
-    max_leaves=5,
+_PLAIN: list[Any] = [None, True, False, 0, 1, 1.5, 5, 5.5, 6, 7, "", "a", "aa"]
+_LISTS: list[Any] = [[], *([one] for one in _PLAIN), [0, False], ["a", 5], [[]], [{}], [{"a": 6}]]
+_OBJECTS: list[Any] = [{name: one} for name in ("a", "c") for one in (*_PLAIN, [], {})]
+_PAIRS: list[Any] = [{"a": None, "b": 6}, {"a": 5, "b": 6}, {"a": "a", "b": 6}, {"a": {}, "b": 6}]
+VALUES = [*_PLAIN, *_LISTS, {}, *_OBJECTS, *_PAIRS, {"a": {"a": 5}}, {"a": {"b": 5}, "b": {}}]
+CONSTANTS = st.sampled_from([None, True, False, 0, 1, 1.0, 5, 6.0, "a", "aa", [], [5], {"a": 5}])
+KEYWORDS = (
+    *("type", "enum", "const", "minimum", "exclusiveMinimum", "exclusiveMaximum", "maxLength"),
+    *("multipleOf", "minItems", "uniqueItems", "maxProperties", "properties", "required"),
+    *("additionalProperties", "patternProperties", "unevaluatedProperties", "unevaluatedItems"),
+    *("dependentSchemas", "propertyNames", "items", "prefixItems", "contains", "allOf", "anyOf"),
+    *("oneOf", "not", "if", "then", "else", "$ref"),
 )
+REFERENCE = {"$ref": "#/components/schemas/Few"}
 
 
-def saying(below: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Schemas that say any of this at once; no ``oneOf``, of which only one is to fit."""
-    return st.fixed_dictionaries(
+def saying(
+    below: st.SearchStrategy[Any], few: set[str] | None = None
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Schemas of OpenAPI 3.1 that say any of this at once, or just of a few keywords."""
+    said = {
+        "type": KINDS | st.lists(KINDS, min_size=1, unique=True),
+        "enum": st.lists(CONSTANTS, min_size=1, max_size=3),
+        "const": CONSTANTS,
+        "minimum": st.sampled_from([5, 6.0]),
+        "exclusiveMinimum": st.sampled_from([5.0, 6]),
+        "exclusiveMaximum": st.sampled_from([6, 7]),
+        "maxLength": st.sampled_from([0, 1]),
+        "multipleOf": st.sampled_from([2, 3, 1.5]),
+        "minItems": st.sampled_from([0, 1]),
+        "uniqueItems": st.booleans(),
+        "maxProperties": st.just(1),
+        "properties": st.dictionaries(NAMES, below, max_size=2),
+        "required": st.lists(NAMES, unique=True),
+        "additionalProperties": below,
+        "patternProperties": st.dictionaries(st.just("^a"), below),
+        "unevaluatedProperties": below,
+        "unevaluatedItems": below,
+        "dependentSchemas": st.dictionaries(NAMES, below, max_size=1),
+        "propertyNames": below,
+        "items": below,
+        "prefixItems": st.lists(below, min_size=1, max_size=2),
+        "contains": below,
+        "allOf": st.lists(below, min_size=1, max_size=3),
+        "anyOf": st.lists(below, min_size=1, max_size=3),
+        "oneOf": st.lists(below, min_size=1, max_size=3),
+        "not": below,
+        "if": below,
+        "then": below,
+        "else": below,
+        "$ref": st.just(REFERENCE["$ref"]),
+    }
+    optional = {key: values for key, values in said.items() if few is None or key in few}
+    return st.fixed_dictionaries({}, optional=optional)
+
+
+def saying_in_3_0(below: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Schemas of OpenAPI 3.0 that say any of this at once."""
+    kinds = KINDS.filter(lambda kind: kind != "null")
+    said = st.fixed_dictionaries(
         {},
         optional={
-            "type": KINDS | st.lists(KINDS, min_size=1, unique=True),
-            "enum": st.lists(VALUES, min_size=1, max_size=3),
+            "type": kinds,
+            "nullable": st.booleans(),
+            "enum": st.lists(CONSTANTS, min_size=1, max_size=3),
             "minimum": st.sampled_from([5, 6.0]),
-            "exclusiveMinimum": st.sampled_from([5.0, 6]),
+            "exclusiveMinimum": st.booleans(),
+            "maximum": st.sampled_from([6.0, 7]),
+            "exclusiveMaximum": st.booleans(),
             "maxLength": st.sampled_from([0, 1]),
-            "multipleOf": st.sampled_from([2, 3, 1.5]),
             "minItems": st.sampled_from([0, 1]),
             "properties": st.dictionaries(NAMES, below, max_size=2),
-            "required": st.lists(NAMES, unique=True),
-            "additionalProperties": below,
-            "patternProperties": st.dictionaries(st.just("^a"), below),
-            "unevaluatedProperties": below,
-            "propertyNames": below,
+            "required": st.lists(NAMES, min_size=1, unique=True),
+            "additionalProperties": below | st.booleans(),
             "items": below,
-            "prefixItems": st.lists(below, min_size=1, max_size=2),
             "allOf": st.lists(below, min_size=1, max_size=3),
             "anyOf": st.lists(below, min_size=1, max_size=3),
+            "oneOf": st.lists(below, min_size=1, max_size=3),
             "not": below,
-            "if": below,
-            "then": below,
-            "$ref": st.just("#/components/schemas/Few"),
         },
+    )
+    return said.map(_agreed) | st.just(REFERENCE)
+
+
+def _agreed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without what ``nullable`` stands beside, if not everybody agrees on what it means there."""
+    if "nullable" not in schema or is_clear(schema):
+        return schema
+    if "type" in schema:
+        return {key: value for key, value in schema.items() if key not in CHOICES}
+    return {key: value for key, value in schema.items() if key != "nullable"}
+
+
+def _about(few: set[str]) -> st.SearchStrategy[Any]:
+    """Schemas of a few keywords, which so meet in every way."""
+    return st.recursive(
+        st.booleans() | saying(st.booleans(), {*few, "type"}),
+        lambda below: saying(below, few),
+        max_leaves=6,
     )
 
 
-ANY = st.recursive(st.booleans() | saying(st.booleans()), saying, max_leaves=6)
+SCHEMAS_IN_3_1 = st.recursive(st.booleans() | saying(st.booleans()), saying, max_leaves=6)
+FEW_SCHEMAS_IN_3_1 = st.sets(st.sampled_from(KEYWORDS), min_size=2, max_size=5).map(_about)
+SCHEMAS_IN_3_0 = st.recursive(saying_in_3_0(st.just({})), saying_in_3_0, max_leaves=6)
 
 
 @st.composite
-def revisions(draw: st.DrawFn) -> tuple[Any, Any]:
-    """A schema, and another that has something in common with it."""
-    before, other = draw(ANY), draw(ANY)
-    if not (isinstance(before, dict) and isinstance(other, dict)):
-        return before, other
-    kept = draw(st.sets(st.sampled_from([*before, *other] or [""])))
-    after = {key: value for key, value in {**other, **before}.items() if key in kept}
-    return before, {**after, **other} if draw(st.booleans()) else after
+def revisions(draw: st.DrawFn, kinds: st.SearchStrategy[st.SearchStrategy[Any]]) -> tuple[Any, Any]:
+    """A schema and what has become of it; most of it stays as it was."""
+    schemas = draw(kinds)
+    before = draw(schemas)
+    whole = {"": deepcopy(before)}
+    for _ in range(draw(st.integers(1, 2))):
+        holder, key = draw(st.sampled_from(list(_places(whole, ""))))
+        holder[key] = deepcopy(draw(_edited(holder[key], draw(schemas))))
+    return before, whole[""]
 
 
-def carries(schema: object) -> dict[str, Any]:
+def _places(holder: Any, key: Any) -> Iterator[tuple[Any, Any]]:
+    """A schema and those below it, each by what holds it and by its key there."""
+    yield holder, key
+    for keyword, below in holder[key].items() if isinstance(holder[key], dict) else ():
+        if keyword in ONE_BELOW:
+            yield from _places(holder[key], keyword)
+        elif keyword in {*NAMED_BELOW, *CHOICES, "prefixItems"}:
+            for each in below if isinstance(below, dict) else range(len(below)):
+                yield from _places(below, each)
+
+
+def _edited(schema: Any, other: Any) -> st.SearchStrategy[Any]:
+    """What may become of a schema; it is replaced, put into another, or says more or less."""
+    edits = [
+        st.just(other),
+        st.sampled_from([{"anyOf": [schema, other]}, {"allOf": [schema, other]}]),
+    ]
+    if isinstance(schema, dict):
+        edits += [st.sets(st.sampled_from([*schema, ""])).map(lambda kept: _kept(schema, kept))]
+        edits += [st.just(_more(schema, other))] if isinstance(other, dict) else []
+    return st.one_of(edits)
+
+
+def _kept(schema: dict[str, Any], kept: set[str]) -> dict[str, Any]:
+    return {keyword: value for keyword, value in schema.items() if keyword in kept}
+
+
+def _more(schema: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Both; what has names or is a list has those of both."""
+    if "$ref" in (schema or other) and "$ref" in other:
+        return other
+    both = {**schema, **other}
+    for keyword in schema.keys() & other.keys():
+        if isinstance(schema[keyword], dict) and keyword in NAMED_BELOW:
+            both[keyword] = {**schema[keyword], **other[keyword]}
+        elif keyword in {*CHOICES, "prefixItems"}:
+            both[keyword] = [*schema[keyword], *other[keyword]]
+    return both
+
+
+def is_clear(schema: Any) -> bool:
+    """Whether everybody agrees on what is ``nullable`` in a schema of OpenAPI 3.0."""
+    if isinstance(schema, list):
+        return all(map(is_clear, schema))
+    if not isinstance(schema, dict):
+        return True
+    choices = [schema[key] for key in CHOICES if key in schema]
+    is_choice = (
+        len(schema) == 2 and "allOf" not in schema and any(len(each) > 1 for each in choices)
+    )
+    is_agreed = is_choice if choices else "type" in schema
+    return all(map(is_clear, schema.values())) and (is_agreed or "nullable" not in schema)
+
+
+def in_3_1(schema: Any) -> Any:
+    """A schema of OpenAPI 3.0 as 3.1 writes it."""
+    if isinstance(schema, list):
+        return [in_3_1(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return REFERENCE
+    now = {key: value if key == "enum" else in_3_1(value) for key, value in schema.items()}
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(now.get(exclusive), bool) and now.pop(exclusive) and bound in now:
+            now[exclusive] = now.pop(bound)
+    return now if now.pop("nullable", False) is False else _with_null(now)
+
+
+def _with_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema that allows ``null``, too, as is meant by ``nullable``."""
+    choice = next((key for key in ("anyOf", "oneOf") if key in schema), "")
+    if "type" in schema:
+        values = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return {**schema, **values, "type": [schema["type"], "null"]}
+    if choice:
+        return {**schema, choice: [*schema[choice], {"type": "null"}]}
+    return {"anyOf": [schema, {"type": "null"}]} if "allOf" in schema else schema
+
+
+def carries(schema: object, version: str = "3.1.0") -> dict[str, Any]:
     """An API of one operation that is sent a value and answers with one."""
     content = json({"$ref": "#/components/schemas/it"})
     operation = {"requestBody": {"content": content}, "responses": {"200": {"content": content}}}
     schemas = {"it": schema, "Few": FEW}
     paths = {"/": {"post": operation}}
-    return {"openapi": "3.1.0", "paths": paths, "components": {"schemas": schemas}}
+    return {"openapi": version, "paths": paths, "components": {"schemas": schemas}}
 
 
-def allows(schema: object, value: object) -> bool:
-    """Whether a schema allows a value, as somebody else sees it."""
-    return not value_problems(value, {**carries(schema), "$ref": "#/components/schemas/it"}, None)
+def allowed(schema: object) -> list[bool]:
+    """Which values a schema of 3.1 allows, as somebody else sees it.
+
+    Of ``oneOf``, only one is taken ever to fit, so here it is an ``anyOf``.
+    """
+    document = {**carries(_inclusive(schema)), "$ref": "#/components/schemas/it"}
+    validator = Draft202012Validator(document, registry=Registry())
+    return [validator.is_valid(value) for value in VALUES]
+
+
+def _inclusive(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_inclusive(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {key: _inclusive(value) for key, value in schema.items()}
+    if "oneOf" not in said:
+        return said
+    return {"allOf": [{"anyOf": said.pop("oneOf")}, *said.pop("allOf", [])], **said}

@@ -33,6 +33,10 @@ def saying(below: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
             "required": st.lists(NAMES, unique=True),
             "items": below,
             "additionalProperties": below,
+            "unevaluatedProperties": below,
+            "patternProperties": st.dictionaries(st.just("^A"), below),
+            "unevaluatedItems": below,
+            "prefixItems": st.lists(below, min_size=1, max_size=2),
             "allOf": st.lists(below, min_size=1, max_size=2),
             "anyOf": st.lists(below, min_size=1, max_size=3),
             "oneOf": st.lists(below, min_size=1, max_size=2),
@@ -65,7 +69,8 @@ def test_the_normal_form_allows_the_same_values(
     schema: object, named: dict[str, Any], values: list[object]
 ) -> None:
     """Nothing is left out that a value could break, and nothing is added."""
-    outline = Outline({"openapi": "3.1.0", "components": {"schemas": named}})
+    components = {"schemas": {**named, "It": schema}}
+    outline = Outline({"openapi": "3.1.0", "components": components})
     form = {key: node.value for key, node in normal(outline, Node(schema)).items()}
     written, formed = (
         Draft202012Validator(

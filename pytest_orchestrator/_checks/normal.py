@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.nodes import Node, canonical, join
+from pytest_orchestrator._checks.outline import LEFT_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,12 +35,13 @@ SAYS_NOTHING = frozenset(
     examples externalDocs operationId servers summary tags title
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
+# Unless it matters that so they leave nothing over.
+_OPEN = frozenset(("additionalProperties", "items"))
 _SAYS_NOTHING_IF: dict[str, tuple[object, ...]] = {
-    "additionalProperties": (True, {}),
-    "items": (True, {}),
     "minItems": (0,),
     "minLength": (0,),
     "minProperties": (0,),
+    "nullable": (False,),
     "properties": ({},),
     "readOnly": (False,),
     "required": ([],),
@@ -56,6 +58,8 @@ _TOGETHER = (
 _TOPIC = {keyword: keywords[0] for keywords in _TOGETHER for keyword in keywords}
 # Besides "type" and "enum", of which the normal form knows how they allow it.
 _MAY_REFUSE_NULL = frozenset(("", *CHOICES, "const", "else", "if", "not", "then"))
+NULL = {"type": "null"}
+"""The schema that ``nullable`` adds to a choice."""
 _UNORDERED = ("enum", "required", "type")
 _TYPES: dict[type, str] = {
     bool: "boolean",
@@ -102,6 +106,8 @@ def _merged(outline: Outline, schema: Node, inside: frozenset[int]) -> Keywords:
         return {}
     inside |= {id(schema.value)}
     keywords = _own(schema)
+    if not outline.asks_for_the_rest:
+        keywords = {k: node for k, node in keywords.items() if not (k in _OPEN and _is_any(node))}
     if "$ref" in keywords:
         target = outline.target(keywords.pop("$ref"))
         others = {} if outline.ignores_siblings else keywords
@@ -118,6 +124,10 @@ def _merged(outline: Outline, schema: Node, inside: frozenset[int]) -> Keywords:
 def _own(schema: Node) -> Keywords:
     """What a schema itself says, in one of the ways to say it."""
     keywords = {key: node for key, node in schema.members() if _says_something(key, node.value)}
+    if "additionalProperties" in schema:
+        keywords.pop("unevaluatedProperties", None)
+    if "items" in schema:
+        keywords.pop("unevaluatedItems", None)
     if "const" in keywords and "enum" not in keywords:
         value, pointer = keywords.pop("const")
         keywords["enum"] = Node([value], pointer)
@@ -161,7 +171,9 @@ def _without(
 
 
 def _joined(some: Keywords, others: Keywords) -> Keywords | None:
-    """Both at once; ``None`` if they speak of the same thing."""
+    """Both at once, the others inside; ``None`` if they speak of the same thing."""
+    if some and not LEFT_OVER.isdisjoint(others):
+        return None  # what is outside does not count for these
     return None if topics(some) & topics(others) else {**others, **some}
 
 
@@ -171,9 +183,22 @@ def topics(keywords: Iterable[str]) -> set[str]:
 
 
 def _with_nullable(keywords: Keywords) -> Keywords:
-    if "nullable" in keywords and keywords.pop("nullable").value is True:
-        _add_null(keywords)
-    return keywords
+    said = {key: node for key, node in keywords.items() if key != "nullable"}
+    if "nullable" not in keywords:
+        return keywords
+    choice = next((key for key in ("anyOf", "oneOf") if key in said), None)
+    if choice is not None and "type" not in said:
+        # OpenAPI 3.0 gives it no meaning here, but whoever writes it means this.
+        node = said[choice]
+        said[choice] = node._replace(value=[*_list(node.value), NULL])
+    elif said.keys().isdisjoint(("type", "enum")) and "allOf" in said:
+        return keywords  # whether that refuses null is not to be seen here
+    _add_null(said)
+    return said
+
+
+def _is_any(schema: Node) -> bool:
+    return schema.value is True or schema.value == {}
 
 
 def _is_null(schema: Node) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_orchestrator._checks.hints import Hints
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+
+LEFT_OVER = frozenset(("unevaluatedItems", "unevaluatedProperties"))
 
 
 class Operation(NamedTuple):
@@ -33,6 +36,28 @@ class Outline:
         self.root = Node(document)
         self.ignores_siblings = str(self.root.child("openapi").value).startswith("3.0")
         """Whether what stands beside a ``$ref`` counts for nothing, as in OpenAPI 3.0."""
+
+    @property
+    def asks_for_the_rest(self) -> bool:
+        """Whether it matters anywhere what schemas leave over, e.g. to ``unevaluatedItems``."""
+        return not self.ignores_siblings and any(map(self.mentions, LEFT_OVER))
+
+    def mentions(self, key: str) -> bool:
+        """Whether anything in the document is called that."""
+        return key in self._keys
+
+    @cached_property
+    def _keys(self) -> set[str]:
+        found: set[str] = set()
+        todo = [self.root.value]
+        while todo:
+            value = todo.pop()
+            if isinstance(value, dict):
+                found.update(value)
+                todo += value.values()
+            elif isinstance(value, list):
+                todo += value
+        return found
 
     def resolve(self, node: Node) -> Node:
         """The node itself, or what it refers to in the end."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._checks.change_access import SecurityChanges, server_changes
-from pytest_orchestrator._checks.change_messages import MessageChanges
-from pytest_orchestrator._checks.change_parts import changed, differ, entries, part, remaining
+from pytest_orchestrator._checks.changes.access import SecurityChanges, server_changes
+from pytest_orchestrator._checks.changes.messages import MessageChanges
+from pytest_orchestrator._checks.changes.parts import changed, differ, entries, part, remaining
 from pytest_orchestrator._checks.nodes import Node
 from pytest_orchestrator._checks.outline import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytest_orchestrator._checks.change_schemas import SchemaChanges
+    from pytest_orchestrator._checks.changes.schemas import SchemaChanges
     from pytest_orchestrator._checks.outline import Operation, Outline
     from pytest_orchestrator._domain.change import Change, Direction
 

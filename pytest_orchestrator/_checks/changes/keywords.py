@@ -16,7 +16,7 @@ _ANY = frozenset(("array", "boolean", "integer", "null", "number", "object", "st
 _RANGES = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
 _LOWEST = frozenset(("exclusiveMinimum", "minItems", "minLength", "minProperties", "minimum"))
 _BOUNDS = _LOWEST | {"maxItems", "maxLength", "maxProperties"}
-_CONSTRAINTS = frozenset(("format", "multipleOf", "pattern", "uniqueItems"))
+_CONSTRAINTS = frozenset(("format", "multipleOf", "nullable", "pattern", "uniqueItems"))
 # Each kind of format is part of the next.
 _FORMATS = (("int32", "int64"), ("float", "double"))
 # What a property is that is only ever sent one way is decided where properties are.
@@ -50,7 +50,8 @@ def _shift(keyword: str, one: Node | None, other: Node | None) -> Shift:
     if keyword not in _BOUNDS and keyword not in _CONSTRAINTS:
         return Shift.OTHER
     if one is None or other is None:
-        return Shift.NARROWER if one is None else Shift.WIDER
+        is_less = (one is None) is (keyword != "nullable")
+        return Shift.NARROWER if is_less else Shift.WIDER
     if keyword == "format":
         pair = (one.value, other.value)
         return _by_parts(is_wider=pair in _FORMATS, is_narrower=pair[::-1] in _FORMATS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.change_parts import changed, differ, part, remaining
+from pytest_orchestrator._checks.changes.parts import changed, differ, part, remaining
 from pytest_orchestrator._checks.nodes import Node, join
 from pytest_orchestrator._domain.change import Change, Direction, Shift, effect_of
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.change_comparison import Comparison
-from pytest_orchestrator._checks.change_levels import Levels, identity
-from pytest_orchestrator._checks.change_notes import NoteChanges
-from pytest_orchestrator._checks.change_pairs import Pairs
+from pytest_orchestrator._checks.changes.comparison import Comparison, Met
+from pytest_orchestrator._checks.changes.levels import Levels, identity
+from pytest_orchestrator._checks.changes.notes import NoteChanges
+from pytest_orchestrator._checks.changes.pairs import Pairs
+from pytest_orchestrator._checks.changes.unchanged import Unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,21 +26,25 @@ class SchemaChanges:
         self._new = Levels(new)
         self._pairs = Pairs(self._old, self._new)
         self._notes = NoteChanges(old, new, self._pairs.same)
-        self._seen: set[tuple[object, object, Direction]] = set()
+        self._unchanged = Unchanged(old, new)
+        self._seen: set[tuple[object, ...]] = set()
 
     def changes(self, old: Node, new: Node, direction: Direction) -> Iterator[Change]:
         """All changes from one schema to the other that have not been told yet."""
-        todo = [(old, new)]
+        todo = [Met(old, new)]
         while todo:
-            one, other = todo.pop()
+            one, other, rest = todo.pop()
             one, other = self._old.outline.schema(one), self._new.outline.schema(other)
-            key = identity(one), identity(other), direction
+            left_over = rest.properties and identity(rest.properties), rest.items
+            key = identity(one), identity(other), left_over, direction
             if key not in self._seen:
                 self._seen.add(key)
+                if self._unchanged(one, other):
+                    continue
                 levels = self._old.level(one), self._new.level(other)
                 yield from self._notes.changes(levels[0].notes, levels[1].notes, direction)
                 comparison = Comparison(self._old, self._new, self._pairs, direction)
-                yield from comparison.changes(one, other)
+                yield from comparison.changes(Met(one, other, rest))
                 todo += comparison.below
 
     def is_unused(self, old: Node, new: Node) -> bool:

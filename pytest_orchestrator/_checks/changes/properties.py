@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._checks.change_parts import changed
+from pytest_orchestrator._checks.changes.parts import changed
 from pytest_orchestrator._checks.nodes import Node, shown
 from pytest_orchestrator._domain.change import Change, Direction, Effect, Shift, effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_orchestrator._checks.change_levels import Level, Levels
+    from pytest_orchestrator._checks.changes.levels import Level, Levels
 
 # OpenAPI: what is only read is no part of a request, and what is only written none of a response.
 _HIDDEN = {"request": "readOnly", "response": "writeOnly"}
@@ -24,13 +24,11 @@ class Sent(NamedTuple):
         all: Its properties by name, whether they are sent or not.
         properties: Those that are sent.
         required: Of what is sent, the names that must be, each with the list it is in.
-        is_closed: Whether there can be no other properties.
     """
 
     all: dict[str, Node]
     properties: dict[str, Node]
     required: dict[str, Node]
-    is_closed: bool
 
 
 def sent(level: Level, levels: Levels, direction: Direction) -> Sent:
@@ -39,23 +37,23 @@ def sent(level: Level, levels: Levels, direction: Direction) -> Sent:
     properties = {
         name: node
         for name, node in level.properties.items()
-        if hidden not in levels.level(node).keywords
+        if not (levels.outline.mentions(hidden) and hidden in levels.level(node).keywords)
     }
     required = {
         name: node
         for name, node in level.required.items()
         if name in properties or name not in level.properties
     }
-    is_closed = any(
-        levels.is_nothing(level.keywords[key])
-        for key in ("additionalProperties", "unevaluatedProperties")
-        if key in level.keywords
-    )
-    return Sent(level.properties, properties, required, is_closed)
+    return Sent(level.properties, properties, required)
 
 
-def property_changes(old: Sent, new: Sent, direction: Direction) -> Iterator[Change]:
-    """Properties that came or went, and those that became required or optional."""
+def property_changes(
+    old: Sent, new: Sent, direction: Direction, *, is_closed: bool
+) -> Iterator[Change]:
+    """Properties that came or went, and those that became required or optional.
+
+    ``is_closed`` says that so far there could be no others.
+    """
     for name, node in old.properties.items():
         if name not in new.properties:
             # Of a request, too: who goes on sending it means something nobody listens to.
@@ -64,7 +62,7 @@ def property_changes(old: Sent, new: Sent, direction: Direction) -> Iterator[Cha
     for name, node in new.properties.items():
         if name not in old.properties:
             is_needed = name in new.required and name not in old.required
-            is_breaking = is_needed if direction == "request" else old.is_closed
+            is_breaking = is_needed if direction == "request" else is_closed
             kind = "required property" if name in new.required else "optional property"
             subject = _subject(kind, name, direction, is_hidden=name in old.all)
             effect: Effect = "breaking" if is_breaking else "compatible"

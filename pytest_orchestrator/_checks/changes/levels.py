@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from pytest_orchestrator._checks.nodes import Node, canonical, follow, join
-from pytest_orchestrator._checks.normal import SAYS_NOTHING, Keywords, normal, topics
+from pytest_orchestrator._checks.normal import NULL, SAYS_NOTHING, Keywords, normal, topics
 
 if TYPE_CHECKING:
     from pytest_orchestrator._checks.outline import Outline
 
 CHOICES = ("anyOf", "oneOf")
 # They speak of all properties but those beside them, so they stay where they are.
-_SCOPED = frozenset(("additionalProperties", "patternProperties", "unevaluatedProperties"))
+_SCOPED = frozenset(("additionalProperties", "patternProperties"))
+# What they mean depends on what is in the same schema, whatever that is.
+_ALONE = frozenset(("nullable", "unevaluatedItems", "unevaluatedProperties"))
 _NO_NOTES = frozenset(("$defs", "$schema", "definitions"))
-_NULL = {"type": "null"}
 # 3.0 writes as a format what 3.1 writes as a keyword.
 _ENCODED = {
     "byte": ("contentEncoding", "base64"),
@@ -48,6 +49,8 @@ class Level(NamedTuple):
         return not any(self[:5])
 
 
+# Schemas that are part of each other in so many ways are not followed to their end.
+_PATIENCE = 200
 _EMPTY = Level({}, {}, {}, {}, (), {})
 
 
@@ -57,6 +60,11 @@ class Levels:
     def __init__(self, outline: Outline) -> None:
         self.outline = outline
         self._made: dict[tuple[str, int], Level] = {}
+        # What is being made, by how deep inside of what else; and the least deep
+        # that has been met again meanwhile.
+        self._open: dict[tuple[str, int], int] = {}
+        self._reached = 0
+        self._unkept = 0
 
     def level(self, schema: Node) -> Level:
         """The level of a schema; nothing is said by one that is not there."""
@@ -66,10 +74,27 @@ class Levels:
             return known
         there = self.outline.schema(schema)
         if there is not schema:
-            return self._made.setdefault(key, self.level(there))
-        self._made[key] = _EMPTY  # of a schema that is part of itself
-        self._made[key] = self._make(schema)
-        return self._made[key]
+            return self.level(there)
+        if key in self._open:  # a schema that is part of itself
+            self._reached = min(self._reached, self._open[key])
+            return _EMPTY
+        return self._made_of(schema, key)
+
+    def _made_of(self, schema: Node, key: tuple[str, int]) -> Level:
+        """A level that is kept, unless it would say more outside of what is being made now."""
+        depth, reached = len(self._open), self._reached
+        self._open[key] = self._reached = depth
+        level = self._make(schema)
+        del self._open[key]
+        if self._reached == depth:
+            self._made[key] = level
+            self._reached = reached
+            return level
+        self._reached = min(self._reached, reached)
+        self._unkept += 1
+        if self._unkept > _PATIENCE:
+            raise RecursionError(schema.pointer)
+        return level
 
     def has_made(self, schema: Node) -> bool:
         """Whether anybody has asked for the level of a schema."""
@@ -83,7 +108,7 @@ class Levels:
     def _make(self, schema: Node) -> Level:
         keywords = normal(self.outline, schema)
         written = _taken(keywords, "allOf", list)
-        level = _own(keywords, schema)._replace(notes=self._notes(schema))
+        level = _own(keywords, schema)
         nodes = [self._standing(element) for element in written.elements()]
         members = [self.level(node) for node in nodes]
         # Whatever the order, the same ones are found to contradict any of the others.
@@ -93,7 +118,7 @@ class Levels:
             agrees = all(_joined(member, other) is not None for other in others)
             both = _joined(level, member) if agrees else None
             level = level._replace(apart=(*level.apart, node)) if both is None else both
-        return level
+        return level._replace(notes=self._notes(schema))
 
     def _standing(self, node: Node) -> Node:
         """A schema of ``allOf`` where it stands; the normal form adds what is referred to."""
@@ -105,23 +130,28 @@ class Levels:
         return target if target.value is node.value else node._replace(pointer=beside)
 
     def _notes(self, schema: Node) -> Keywords:
-        """A schema's own notes, then those of what it is made of, whatever their order."""
-        parts = [self.level(node).notes for node in self._parts(schema)]
-        found = sorted(
-            ((key, node) for notes in parts for key, node in notes.items()),
-            key=lambda note: canonical(note[1].value),
-        )
-        own = {key: node for key, node in schema.members() if _is_note(key, node.value)}
-        return {**dict(found), **own}
+        """A schema's own notes, then those of what it is made of, nearest first."""
+        found: Keywords = {}
+        seen: set[tuple[str, int]] = set()
+        nearest = [schema]
+        while nearest:
+            seen.update(map(identity, nearest))
+            notes = [note for part in nearest for note in part.members() if _is_note(*note)]
+            # Of the equally near ones the same comes first, whatever their order.
+            for key, node in sorted(notes, key=lambda note: canonical(note[1].value)):
+                found.setdefault(key, node)
+            parts = {identity(part): part for near in nearest for part in self._parts(near)}
+            nearest = [part for key, part in parts.items() if key not in seen]
+        return found
 
     def _parts(self, schema: Node) -> list[Node]:
         parts = list(schema.child("allOf").elements())
         if "$ref" in schema:
             parts.append(self.outline.target(schema.child("$ref")))
         for choice in (key for key in CHOICES if key in schema):
-            real = [node for node in schema.child(choice).elements() if node.value != _NULL]
+            real = [node for node in schema.child(choice).elements() if node.value != NULL]
             parts += real if len(real) == 1 else []
-        return parts
+        return [self.outline.schema(node) for node in parts]
 
 
 def identity(schema: Node) -> tuple[str, int]:
@@ -134,14 +164,17 @@ def _own(keywords: Keywords, schema: Node) -> Level:
     properties = dict(_taken(keywords, "properties", dict).members())
     names = _taken(keywords, "required", list)
     required = {str(name.value): names for name in names.elements()}
-    written = {key: tuple(_taken(keywords, key, list).elements()) for key in CHOICES}
+    written = {key: _chosen(_taken(keywords, key, list), schema) for key in CHOICES}
     choices = {key: nodes for key, nodes in written.items() if nodes}
-    nullable = schema.child("nullable")
-    if nullable.value is True and choices and "type" not in keywords:
-        # OpenAPI 3.0 gives it no meaning here, but whoever writes it means this.
-        first = next(iter(choices))
-        choices[first] += (nullable._replace(value=_NULL),)
     return Level(_encoded(keywords), properties, required, choices, (), {})
+
+
+def _chosen(written: Node, schema: Node) -> tuple[Node, ...]:
+    """The schemas of a choice; null stands where it is allowed."""
+    return tuple(
+        node._replace(pointer=join(schema.pointer, "nullable")) if node.value is NULL else node
+        for node in written.elements()
+    )
 
 
 def _taken(keywords: Keywords, key: str, kind: type) -> Node:
@@ -159,8 +192,8 @@ def _encoded(keywords: Keywords) -> Keywords:
     return keywords
 
 
-def _is_note(key: str, value: object) -> bool:
-    if key in _NO_NOTES or (key == "deprecated" and value is False):
+def _is_note(key: str, node: Node) -> bool:
+    if key in _NO_NOTES or (key == "deprecated" and node.value is False):
         return False
     return key in SAYS_NOTHING or key.startswith("x-")
 
@@ -175,13 +208,15 @@ def _joined(some: Level, others: Level) -> Level | None:
         return None
     if some.choices.keys() & others.choices.keys() or (properties and _SCOPED & keywords.keys()):
         return None
+    if not _ALONE.isdisjoint(keywords):
+        return None
     return Level(
         keywords,
         properties,
         {**others.required, **some.required},
         {**some.choices, **others.choices},
         (*some.apart, *others.apart),
-        some.notes,
+        {},
     )
 
 

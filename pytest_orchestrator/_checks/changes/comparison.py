@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._checks.change_keywords import Judged, judged
-from pytest_orchestrator._checks.change_parts import changed, differ
-from pytest_orchestrator._checks.change_properties import property_changes, sent
+from pytest_orchestrator._checks.changes.keywords import Judged, judged
+from pytest_orchestrator._checks.changes.parts import changed, differ
+from pytest_orchestrator._checks.changes.properties import property_changes, sent
 from pytest_orchestrator._checks.nodes import Node
 from pytest_orchestrator._domain.change import Change, Direction, Shift, effect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_orchestrator._checks.change_levels import Level, Levels
-    from pytest_orchestrator._checks.change_pairs import Pair, Pairs
+    from pytest_orchestrator._checks.changes.levels import Level, Levels
+    from pytest_orchestrator._checks.changes.pairs import Pairs
     from pytest_orchestrator._checks.normal import Keywords
 
 # Allowing less below allows less here, and a schema that is not there allows everything.
@@ -39,6 +39,26 @@ _PLAIN: dict[str, object] = {
 }
 
 
+class Rest(NamedTuple):
+    """What schemas in the same place leave over to the ``unevaluated…`` around them.
+
+    Attributes:
+        properties: What is allowed of other properties; ``None``: nobody asks for them.
+        items: Whether anybody asks for other items.
+    """
+
+    properties: Node | None = None
+    items: bool = False
+
+
+class Met(NamedTuple):
+    """Two schemas to be compared, and what becomes of what they leave over."""
+
+    one: Node
+    other: Node
+    rest: Rest = Rest()
+
+
 class Comparison:
     """Compares two schemas, and collects the pairs of schemas below them."""
 
@@ -47,11 +67,17 @@ class Comparison:
         self._new = new
         self._pairs = pairs
         self._direction = direction
-        self.below: list[Pair] = []
+        self._rest = Rest()
+        self.below: list[Met] = []
 
-    def changes(self, one: Node, other: Node) -> Iterator[Change]:
+    def changes(self, met: Met) -> Iterator[Change]:
         """What has changed between the two themselves."""
+        one, other, around = met
         old, new = self._old.level(one), self._new.level(other)
+        self._rest = Rest(
+            old.keywords.get("unevaluatedProperties", around.properties),
+            "unevaluatedItems" in old.keywords or around.items,
+        )
         was_nothing, is_nothing = self._old.is_nothing(one), self._new.is_nothing(other)
         if was_nothing or is_nothing:
             if was_nothing != is_nothing:
@@ -66,6 +92,7 @@ class Comparison:
         yield from self._properties(old, new)
         yield from self._choices(old, new)
         yield from self._schemas(old.keywords, new.keywords)
+        yield from self._left_over(old.keywords, new.keywords, around)
         self._conjuncts(old, new)
 
     def _change(self, shifted: Judged) -> Change:
@@ -73,14 +100,20 @@ class Comparison:
         return changed(effect_of(shift, self._direction), subject, one, other, self._direction)
 
     def _properties(self, old: Level, new: Level) -> Iterator[Change]:
+        others = old.keywords.get("additionalProperties", self._rest.properties)
+        is_closed = others is not None and self._old.is_nothing(others)
         before = sent(old, self._old, self._direction)
         after = sent(new, self._new, self._direction)
-        yield from property_changes(before, after, self._direction)
+        yield from property_changes(before, after, self._direction, is_closed=is_closed)
+        # So far, a property nobody named was like all the additional ones; which
+        # of them the patterns are about is not looked into.
+        unnamed = list(_children(old.keywords.get("patternProperties", _NOWHERE)).values())
+        unnamed += [others] if others is not None and not is_closed else []
         for name, node in after.properties.items():
-            # So far, a property nobody named was like all the additional ones.
-            known = before.properties.get(name) or old.keywords.get("additionalProperties")
-            if known is not None and not (before.is_closed and name not in before.properties):
-                self.below.append((known, node))
+            known = [before.properties[name]] if name in before.properties else unnamed
+            if not known and name in before.required:
+                known = [_NOWHERE]  # it was sent, whatever it was
+            self.below += [Met(each, node) for each in known]
         for flag in _ONE_WAY:
             one, other = old.keywords.get(flag), new.keywords.get(flag)
             if differ(one, other):
@@ -97,16 +130,18 @@ class Comparison:
             return
         for key in dict.fromkeys((*old.choices, *new.choices)):
             mine, theirs = old.choices.get(key, ()), new.choices.get(key, ())
+            # It also takes something from what is left over, or gives it back.
+            both_ways = Shift.OTHER if any(self._rest) else None
             if not mine:
-                yield self._change(Judged(Shift.NARROWER, key, None, _all(theirs)))
+                yield self._change(Judged(both_ways or Shift.NARROWER, key, None, _all(theirs)))
             elif not theirs:
-                yield self._change(Judged(Shift.WIDER, key, _all(mine), None))
+                yield self._change(Judged(both_ways or Shift.WIDER, key, _all(mine), None))
             else:
                 yield from self._choice(key, mine, theirs)
 
     def _choice(self, key: str, old: Iterable[Node], new: Iterable[Node]) -> Iterator[Change]:
         pairs, gone, more = self._pairs.matched(old, new)
-        self.below += pairs
+        self.below += [Met(*pair, self._rest) for pair in pairs]
         for node in gone:
             yield self._change(Judged(Shift.NARROWER, f"schema of {key}", node, None))
         for node in more:
@@ -115,9 +150,9 @@ class Comparison:
     def _conjuncts(self, old: Level, new: Level) -> None:
         """Go on with what ``allOf`` adds; what is not there adds nothing."""
         pairs, gone, more = self._pairs.matched(old.apart, new.apart)
-        self.below += pairs
-        self.below += [(node, _NOWHERE) for node in gone]
-        self.below += [(_NOWHERE, node) for node in more]
+        pairs += [(node, _NOWHERE) for node in gone]
+        pairs += [(_NOWHERE, node) for node in more]
+        self.below += [Met(*pair, self._rest) for pair in pairs]
 
     def _schemas(self, old: Keywords, new: Keywords) -> Iterator[Change]:
         """Go on with the schemas below; tell what cannot be gone on with."""
@@ -126,7 +161,7 @@ class Comparison:
             if one is other:  # neither is there
                 continue
             if key in _BELOW:
-                self.below.append((one or _NOWHERE, other or _NOWHERE))
+                self.below.append(Met(one or _NOWHERE, other or _NOWHERE))
             elif one is None or other is None:
                 yield self._change(Judged(Shift.OTHER, key, one, other))
             elif key in _MANY_BELOW:
@@ -134,11 +169,22 @@ class Comparison:
             elif not self._pairs.same(one, other):
                 yield self._change(Judged(Shift.OTHER, key, one, other))
 
+    def _left_over(self, old: Keywords, new: Keywords, around: Rest) -> Iterator[Change]:
+        """Keywords that leave nothing over, or no longer; what they allow is judged as such."""
+        keys = ["additionalProperties"] * (self._rest.properties is not None)
+        keys += ["unevaluatedProperties"] * (around.properties is not None)
+        keys += ["items"] * self._rest.items + ["unevaluatedItems"] * around.items
+        for key in keys:
+            one, other = old.get(key), new.get(key)
+            if (one is None) != (other is None):
+                subject = f"{key}, which leaves nothing over,"
+                yield self._change(Judged(Shift.OTHER, subject, one, other))
+
     def _many(self, key: str, one: Node, other: Node) -> Iterator[Change]:
         mine, theirs = _children(one), _children(other)
         if mine.keys() != theirs.keys():
             yield self._change(Judged(Shift.OTHER, key, one, other))
-        self.below += [(mine[name], theirs[name]) for name in mine.keys() & theirs.keys()]
+        self.below += [Met(mine[name], theirs[name]) for name in mine.keys() & theirs.keys()]
 
 
 def _name(one: Node, other: Node) -> str:

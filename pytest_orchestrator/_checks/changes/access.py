@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from pytest_orchestrator._checks.change_parts import changed, differ, part, remaining
+from pytest_orchestrator._checks.changes.parts import changed, differ, part, remaining
 from pytest_orchestrator._checks.nodes import Node, canonical, join, shown
 from pytest_orchestrator._domain.change import Change, Direction, Effect
 

@@ -6,17 +6,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.change_operations import CALLED, CALLING, OperationChanges
-from pytest_orchestrator._checks.change_parts import changed, differ, entries, part, remaining
-from pytest_orchestrator._checks.change_schemas import SchemaChanges
+from pytest_orchestrator._checks.changes.operations import CALLED, CALLING, OperationChanges
+from pytest_orchestrator._checks.changes.parts import changed, differ, entries, part, remaining
+from pytest_orchestrator._checks.changes.schemas import SchemaChanges
 from pytest_orchestrator._checks.nodes import Node
 from pytest_orchestrator._checks.outline import Outline
-from pytest_orchestrator._domain.change import EFFECTS, Change, Direction, is_breaking, told
+from pytest_orchestrator._domain.change import EFFECTS, Change, Direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-__all__ = ["Change", "changes", "is_breaking", "told"]
 
 _PARAMETER = re.compile(r"\{([^}]*)\}")
 _OTHER: dict[Direction, Direction] = {"request": "response", "response": "request"}
@@ -118,6 +116,8 @@ def _name_changes(old: Node, new: Node, schemas: SchemaChanges) -> Iterator[Chan
         if one is None or other is None:
             subject = f"name {name}, after which generated code is named,"
             yield changed("annotation", subject, one, other)
+        elif not differ(one, other):
+            continue  # what it refers to is told where that is written
         elif schemas.is_unused(one, other) and not schemas.same(one, other):
             subject = f"schema {name}, which only generated code may show,"
             yield changed("annotation", subject, one, other)

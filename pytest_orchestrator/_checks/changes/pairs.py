@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.change_parts import differ
+from pytest_orchestrator._checks.changes.parts import differ
 from pytest_orchestrator._checks.nodes import Node
 from pytest_orchestrator._checks.schema_comparison import SchemaComparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_orchestrator._checks.change_levels import Level, Levels
+    from pytest_orchestrator._checks.changes.levels import Level, Levels
 
 Pair = tuple[Node, Node]
 
