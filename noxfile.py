@@ -69,10 +69,10 @@ def gates(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """How fast the ledger, the scheduler and the judgement of contracts are, as ratios."""
+    """How fast the ledger, the scheduler, the signal and the judgement of contracts are."""
     session.install(".")
-    session.run("python", "benchmarks/scheduling.py")
-    session.run("python", "benchmarks/validation.py")
+    for script in ("scheduling", "signal_latency", "validation"):
+        session.run("python", f"benchmarks/{script}.py")
 
 
 def dependencies(group: str) -> list[str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._domain.agent import AgentBackend, AgentResult, Assignment, Usage
+from pytest_orchestrator._domain.agent import (
+    AgentBackend,
+    AgentResult,
+    Assignment,
+    ToolAnswer,
+    ToolDescription,
+    Tools,
+    Usage,
+)
 from pytest_orchestrator._domain.plan import Agent, Budget, Task
 
 if TYPE_CHECKING:
@@ -15,6 +23,9 @@ __all__ = [
     "AgentBackend",
     "AgentResult",
     "Assignment",
+    "ToolAnswer",
+    "ToolDescription",
+    "Tools",
     "Usage",
     "check_backend",
     "make_assignment",

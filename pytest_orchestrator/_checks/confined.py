@@ -100,7 +100,7 @@ def compare_contracts(
         old: What consumers were built against; taken to be valid.
         new: What is to take its place; taken to be valid.
         kind: ``None``: shared models if the new one is called ``*.md``, else OpenAPI.
-        limits: ``None``: those of ``Limits()``.
+        limits: ``None``: a minute, because each way to a schema that has changed is gone.
 
     Returns:
         All changes in the order of their places, and a verdict without findings; or no
@@ -109,6 +109,7 @@ def compare_contracts(
     Source:
         docs/reference/breaking-changes.md.
     """
+    limits = limits or Limits(wall_s=60.0, cpu_s=50)
     request = {**_place(new), "old": _place(old), "kind": kind}
     findings, answer = _asked(request, new.path, limits)
     told = tuple(Change(*entry) for entry in answer.get("changes", ()))
