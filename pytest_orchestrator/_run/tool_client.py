@@ -12,7 +12,8 @@ VARIABLE = "PYTEST_ORCHESTRATOR_TOOLS"
 """In the environment of an agent at work: where its tools are, and the secret that opens them."""
 MAX_BYTES = 40_000_000
 """A document of 5 MB in the longest way JSON can write it, and some."""
-TIMEOUT_S = 120.0
+TIMEOUT_S = 300.0
+"""Longer than a document may be judged, and compared with two others."""
 FINE, FINDINGS, NOT_JUDGED = 0, 1, 2
 """Exit status of every command, and status of every answer."""
 
