@@ -33,6 +33,8 @@ def _judged(request: dict[str, Any]) -> tuple[Finding, ...]:
         last = place
         sys.stderr.write(f"{place[:1000]!a}\n")
 
+    from pytest_orchestrator._checks.faults import told  # noqa: PLC0415 - likewise
+
     try:
         # Imported within the limits, since it is most of what a small contract costs.
         from pytest_orchestrator._checks.verdicts import judge  # noqa: PLC0415
@@ -42,10 +44,10 @@ def _judged(request: dict[str, Any]) -> tuple[Finding, ...]:
         ).findings
     except MemoryError:
         what = f"needs more memory than is given, at {last}"
-        return (Finding(path, what, "memory", "split it, or publish less"),)
+        return (told(path, what, "memory", "split it, or publish less"),)
     except Exception as broken:  # noqa: BLE001 - whatever breaks here is a finding there
         what = f"cannot be judged: {type(broken).__name__} at {last}"
-        return (Finding(path, what, "broken", "simplify what is there"),)
+        return (told(path, what, "broken", "simplify what is there"),)
 
 
 def _confine(limits: dict[str, int]) -> None:

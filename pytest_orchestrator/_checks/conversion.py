@@ -80,15 +80,20 @@ class Conversion:
     def __init__(self, document: object, version: str) -> None:
         self._document = document
         self._is_30 = version == "3.0"
-        self._names: dict[str, str] = {}
+        self._names: dict[object, str] = {}
         self._todo: list[tuple[str, object]] = []
         self.definitions: dict[str, Any] = {}
 
-    def reference(self, pointer: str, value: object) -> dict[str, str]:
-        """A reference to the converted schema; call ``finish`` before it is used."""
-        name = self._names.get(pointer)
+    def reference(self, key: object, value: object) -> dict[str, str]:
+        """A reference to the converted schema; call ``finish`` before it is used.
+
+        Args:
+            key: Its pointer, or whatever else it is the only one of.
+            value: The schema.
+        """
+        name = self._names.get(key)
         if name is None:
-            name = self._names[pointer] = f"s{len(self._names)}"
+            name = self._names[key] = f"s{len(self._names)}"
             self._todo.append((name, value))
         return {"$ref": f"#/$defs/{name}"}
 
@@ -105,8 +110,10 @@ class Conversion:
             return True
         if "$ref" in value and self._is_30:
             return self._target(value["$ref"])
-        members = self._flat(value) if "allOf" in value else value
-        converted = dict(self._keywords(members))
+        converted = dict(self._keywords({k: v for k, v in value.items() if k != "allOf"}))
+        if value.get("allOf") and isinstance(value["allOf"], list):
+            # By reference, as any of them may hold what it is a part of.
+            converted["allOf"] = [self.reference(*each) for each in self._flat(value)]
         if "$ref" in value:
             converted["$ref"] = self._target(value["$ref"]).get("$ref", "#/$defs/any")
         self._forgive(converted, value)
@@ -147,12 +154,12 @@ class Conversion:
         if _is_names(required):
             yield "required", list(dict.fromkeys(required))  # type: ignore[call-overload]
 
-    def _flat(self, value: dict[str, object]) -> dict[str, object]:
-        """The schema with each schema of its allOf once, however many ways lead there.
+    def _flat(self, value: dict[str, object]) -> list[tuple[int, object]]:
+        """Each schema of an allOf once, however many ways lead there, with its identity.
 
         Without, a diamond of thirty levels would be gone through a billion times.
         """
-        found: list[object] = []
+        found: list[tuple[int, object]] = []
         seen: set[int] = {id(value)}
         todo: list[object] = [value.get("allOf")]
         while todo:
@@ -165,14 +172,15 @@ class Conversion:
                     written = follow(self._document, str(written["$ref"])).value
                 except LookupError:
                     continue
-            if id(written) in seen:
+            identity = id(written)
+            if identity in seen:
                 continue
-            seen.add(id(written))
+            seen.add(identity)
             if isinstance(written, dict) and "$ref" not in written and "allOf" in written:
                 todo.append(written["allOf"])
                 written = {key: each for key, each in written.items() if key != "allOf"}
-            found.append(written)
-        return {**value, "allOf": found}
+            found.append((identity, written))
+        return found
 
     def _forgive(self, converted: dict[str, Any], value: dict[str, object]) -> None:
         """Let examples leave out what is only ever sent one way."""
@@ -184,8 +192,8 @@ class Conversion:
 
     def _one_way(self, value: dict[str, object]) -> Iterator[str]:
         holders: list[object] = [value]
-        all_of = self._flat(value)["allOf"] if isinstance(value.get("allOf"), list) else []
-        holders += all_of if isinstance(all_of, list) else []
+        if isinstance(value.get("allOf"), list):
+            holders += [holder for _, holder in self._flat(value)]
         for holder in holders:
             properties = holder.get("properties") if isinstance(holder, dict) else None
             for name, each in properties.items() if isinstance(properties, dict) else ():

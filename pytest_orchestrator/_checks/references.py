@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._checks.faults import Fault
+from pytest_orchestrator._checks.faults import Fault, told
+from pytest_orchestrator._checks.near import nearest
 from pytest_orchestrator._checks.nodes import Node, follow, join, place, shown
-from pytest_orchestrator._domain.verdict import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pytest_orchestrator._domain.verdict import Finding
 
 # Members that are data of the application: a "$ref" in there refers to nothing.
 _DATA = frozenset({"const", "dataValue", "default", "enum", "example", "value"})
@@ -25,7 +26,6 @@ _NAMED = frozenset(
 # They change what a reference means, or are references of a kind nobody here resolves.
 _ELSEWHERE = ("$id", "$anchor", "$dynamicAnchor", "$dynamicRef")
 _EXTERNAL = "copy what is meant into a file below this folder, and refer to that"
-_MAX_NAMES = 500  # that many are looked through for the nearest
 
 
 class Reference(NamedTuple):
@@ -47,7 +47,7 @@ class Reference(NamedTuple):
 def find_references(document: object, name: str) -> tuple[Finding, ...]:
     """Everything that keeps a document from being read by itself; reads nothing else."""
     faults = reference_faults(document)
-    return tuple(Finding(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults)
+    return tuple(told(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults)
 
 
 def objects(document: object, pointer: str = "") -> Iterator[Node]:
@@ -161,6 +161,5 @@ def _nearest(document: object, reference: str) -> str:
         siblings = follow(document, above).value
     except LookupError:
         siblings = None
-    names = [str(key) for key in siblings][:_MAX_NAMES] if isinstance(siblings, dict) else []
-    near = get_close_matches(last, names, n=1)
-    return f"write {shown(join(above, near[0]))}, or define it" if near else "define it there"
+    near = nearest(last, map(str, siblings)) if isinstance(siblings, dict) else None
+    return f"write {shown(join(above, near))}, or define it" if near else "define it there"

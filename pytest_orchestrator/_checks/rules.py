@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.evaluation import pattern_problem
 from pytest_orchestrator._checks.faults import Fault
+from pytest_orchestrator._checks.near import nearest
 from pytest_orchestrator._checks.nodes import Node, join, shown
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _ambiguous_paths(root: Node) -> Iterator[Fault]:
 
 
 def _wrong_path_parameters(outline: Outline, operation: Operation) -> Iterator[Fault]:
-    in_path = _PARAMETER.findall(operation.path)
+    in_path = dict.fromkeys(_PARAMETER.findall(operation.path))
     declared = {
         key: node for (kind, key), node in outline.parameters(operation).items() if kind == "path"
     }
@@ -96,8 +96,8 @@ def _wrong_path_parameters(outline: Outline, operation: Operation) -> Iterator[F
     for parameter, node in declared.items():
         if parameter not in in_path:
             what = f"the path of {operation} has no parameter {parameter!r}"
-            near = get_close_matches(parameter, in_path, n=1)
-            cure = f"call it {near[0]!r}" if near else "take it out, or put it into the path"
+            near = nearest(parameter, in_path)
+            cure = f"call it {near!r}" if near else "take it out, or put it into the path"
             yield Fault(node.pointer, what, "path-parameter", cure)
         elif node.child("required").value is not True:
             what = f"path parameter {parameter!r} of {operation} is not required"
@@ -118,13 +118,13 @@ def _repeated_parameters(outline: Outline, parameters: Node) -> Iterator[Fault]:
 
 def _unknown_schemes(requirements: Node, root: Node) -> Iterator[Fault]:
     schemes = root.child("components", "securitySchemes").value
-    known = [str(name) for name in schemes] if isinstance(schemes, dict) else []
+    known = dict.fromkeys(map(str, schemes)) if isinstance(schemes, dict) else {}
     for requirement in requirements.elements():
         for name, node in requirement.members():
             if name not in known:
                 what = f"{shown(name)} is no security scheme of components"
-                near = get_close_matches(name, known, n=1)
-                cure = f"write {shown(near[0])}" if near else "define it in securitySchemes"
+                near = nearest(name, known)
+                cure = f"write {shown(near)}" if near else "define it in securitySchemes"
                 yield Fault(node.pointer, what, "security-scheme", cure)
 
 
@@ -175,6 +175,6 @@ def _impossible(schema: dict[str, object], pointer: str) -> Iterator[Fault]:
         for index, name in enumerate(required):
             if isinstance(name, str) and name not in properties:
                 what = f"requires {shown(name)}, which additionalProperties: false rules out"
-                near = get_close_matches(name, map(str, properties), n=1)
-                cure = f"write {shown(near[0])}" if near else "add it to properties"
+                near = nearest(name, map(str, properties))
+                cure = f"write {shown(near)}" if near else "add it to properties"
                 yield Fault(f"{pointer}/required/{index}", what, "impossible-required", cure)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from pytest_orchestrator._checks.bundle import read_bundle
+from pytest_orchestrator._checks.faults import told
 from pytest_orchestrator._checks.files import read_below
 from pytest_orchestrator._checks.limits import Unreadable
 from pytest_orchestrator._checks.models import check_models
 from pytest_orchestrator._checks.openapi import cover_faults, openapi_faults
-from pytest_orchestrator._domain.verdict import Finding, Verdict
+from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+
 Kind = Literal["openapi", "models"]
 MAX_FINDINGS = 200
+_MAX_FAULTS = 600  # that many are looked for, since each costs time to word and to place
 _WHERE = re.compile(r"(.*?):(\d+)")
 
 
@@ -39,13 +43,13 @@ def judge(
     bundle, verdict = read_bundle(root, path)
     if bundle is None:
         return verdict
-    told = {finding.where for finding in verdict.findings}
-    faults = [*openapi_faults(bundle.document, at)]
+    known = {finding.where for finding in verdict.findings}
+    faults = [*islice(openapi_faults(bundle.document, at), _MAX_FAULTS)]
     faults += cover_faults(bundle.document, operations)
     at("the lines of its findings")
     found = bundle.findings(faults)
     # A reference to a file that cannot be read leads nowhere, but that is told already.
-    found = tuple(f for f in found if f.where not in told or not f.rule.startswith("ref-"))
+    found = tuple(f for f in found if f.where not in known or not f.rule.startswith("ref-"))
     files = list(bundle.lines)
     both = sorted(verdict.findings + found, key=lambda finding: _order(finding.where, files))
     return _capped(path, Verdict("contract", tuple(both)))
@@ -70,6 +74,6 @@ def _capped(path: str, verdict: Verdict) -> Verdict:
     more = len(verdict.findings) - MAX_FINDINGS
     if more <= 0:
         return verdict
-    what = f"has {more} more finding(s)"
-    rest = Finding(path, what, "more", "mend these, then look again")
+    what = f"has at least {more} more finding(s)"
+    rest = told(path, what, "more", "mend these, then look again")
     return Verdict(verdict.check, (*verdict.findings[:MAX_FINDINGS], rest))

@@ -24,6 +24,7 @@ _WORDS: dict[str, object] = {
 }
 # All that is a number or none begins with one of these, and most texts do not.
 _NUMERIC = frozenset("0123456789.+-")
+_MAX_DIGITS = 400  # more than any finite number has
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0x[0-9a-fA-F]{1,64}|0o[0-7]{1,64}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -163,6 +164,8 @@ def _resolved(event: yaml.ScalarEvent) -> object:
     if _NO_NUMBER.fullmatch(text) or (_FLOAT.fullmatch(text) and not is_finite(text)):
         _refuse(event, "number", f"{text[:30]} is not a number JSON can hold")
     if _DECIMAL.fullmatch(text):
+        if len(text) > _MAX_DIGITS:  # so many zeros before it
+            _refuse(event, "number", f"{text[:30]} is not a number JSON can hold")
         return int(text)
     if _OTHER_BASE.fullmatch(text):
         return int(text, 0)
