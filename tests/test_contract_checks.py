@@ -268,14 +268,16 @@ def test_a_contract_that_cannot_be_read_is_not_judged(tmp_path: Path, kind: str)
 # ---------------------------------------------------------------- the process
 
 
+def forever() -> dict[str, object]:
+    """A contract in which the search for a pattern is given up, again and again."""
+    items = {"type": "string", "pattern": SLOW}
+    schemas = {"Top": {"items": items, "default": ["a" * 60 + "!"] * 50_000}}
+    return a_contract() | {"components": {"schemas": schemas}, "paths": {"/a": {}}}
+
+
 def test_what_takes_for_ever_is_stopped_and_its_place_told(tmp_path: Path) -> None:
-    """Alternatives of alternatives take twice as long with every level."""
-    schemas: dict[str, object] = {
-        f"L{n}": {"anyOf": [{"$ref": f"#/components/schemas/L{n + 1}"}] * 2} for n in range(40)
-    }
-    schemas["L40"] = {"type": "string"}
-    schemas["Top"] = {"$ref": "#/components/schemas/L0", "default": 5}
-    written(tmp_path, a_contract() | {"components": {"schemas": schemas}, "paths": {"/a": {}}})
+    """Each search has a bound, and all of them together have another one."""
+    written(tmp_path, forever())
     began_s = time.monotonic()
 
     (finding,) = check_contract(tmp_path, "c.json", limits=Limits(wall_s=2.0)).findings
@@ -287,12 +289,7 @@ def test_what_takes_for_ever_is_stopped_and_its_place_told(tmp_path: Path) -> No
 
 def test_processor_time_is_bounded_as_well(tmp_path: Path) -> None:
     """A process that nobody waits for ends by itself."""
-    schemas: dict[str, object] = {
-        f"L{n}": {"oneOf": [{"$ref": f"#/components/schemas/L{n + 1}"}] * 2} for n in range(40)
-    }
-    schemas["L40"] = {"type": "string"}
-    schemas["Top"] = {"$ref": "#/components/schemas/L0", "default": 5}
-    written(tmp_path, a_contract() | {"components": {"schemas": schemas}, "paths": {"/a": {}}})
+    written(tmp_path, forever())
 
     (finding,) = check_contract(tmp_path, "c.json", limits=Limits(wall_s=30, cpu_s=1)).findings
 

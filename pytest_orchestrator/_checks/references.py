@@ -25,6 +25,12 @@ _NAMED = frozenset(
 )
 # They change what a reference means, or are references of a kind nobody here resolves.
 _ELSEWHERE = ("$id", "$anchor", "$dynamicAnchor", "$dynamicRef")
+_Problem = tuple[str, str, str] | None
+_CYCLE = (
+    "leads back to itself and never to a value",
+    "ref-cycle",
+    "refer to what is meant, directly",
+)
 _EXTERNAL = "copy what is meant into a file below this folder, and refer to that"
 
 
@@ -91,16 +97,14 @@ def reference_faults(document: object) -> Iterator[Fault]:
 
 
 def _faults(document: object, part: object, pointer: str) -> Iterator[Fault]:
-    known: dict[object, tuple[str, str, str] | None] = {}
+    known: dict[object, _Problem] = {}
     for node in objects(part, pointer):
         for reference in _references(node):
             target = reference.target
             if not isinstance(target, str):
                 yield Fault(reference.pointer, *_external(target))
                 continue
-            if target not in known:
-                known[target] = _problem(document, target)
-            problem = known[target]
+            problem = _problem(document, target, known)
             if problem is not None:
                 yield Fault(reference.pointer, *problem)
         for keyword in _ELSEWHERE:
@@ -134,24 +138,37 @@ def _external(target: object) -> tuple[str, str, str]:
     return what, "ref-external", _EXTERNAL
 
 
-def _problem(document: object, reference: str) -> tuple[str, str, str] | None:
-    seen: set[object] = set()
+def _problem(document: object, reference: str, known: dict[object, _Problem]) -> _Problem:
+    """What is wrong where a reference leads; noted for all it passes, so none is followed twice."""
+    passed: dict[object, None] = {}
     step: object = reference
-    while True:
-        if not isinstance(step, str) or not (step == "#" or step.startswith("#/")):
-            return _external(step)
-        if step in seen:
-            what = f"{shown(reference)} leads back to itself and never to a value"
-            return what, "ref-cycle", "refer to what is meant, directly"
-        seen.add(step)
-        try:
-            target = follow(document, step)
-        except LookupError:
-            what = f"refers to {shown(step)}, which is not there"
-            return what, "ref-dangling", _nearest(document, step)
-        if "$ref" not in target:
-            return None
-        step = target.child("$ref").value
+    while step not in known:
+        passed[step] = None
+        found = _followed(document, step)
+        if not isinstance(found, Node):
+            known[step] = found
+        elif "$ref" not in found:
+            known[step] = None
+        else:
+            step = found.child("$ref").value
+            if not isinstance(step, str):
+                known[step := reference] = _external(found.child("$ref").value)
+            elif step in passed:
+                known[step] = _CYCLE
+    problem = known[step]
+    known.update(dict.fromkeys(passed, problem))
+    return problem
+
+
+def _followed(document: object, step: object) -> Node | tuple[str, str, str]:
+    """Where one step leads, or why nowhere."""
+    if not isinstance(step, str) or not (step == "#" or step.startswith("#/")):
+        return _external(step)
+    try:
+        return follow(document, step)
+    except LookupError:
+        what = f"refers to {shown(step)}, which is not there"
+        return what, "ref-dangling", _nearest(document, step)
 
 
 def _nearest(document: object, reference: str) -> str:

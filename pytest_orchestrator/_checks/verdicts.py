@@ -15,8 +15,10 @@ from pytest_orchestrator._checks.openapi import cover_faults, openapi_faults
 from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from pytest_orchestrator._checks.faults import Fault
 
 
 Kind = Literal["openapi", "models"]
@@ -44,7 +46,7 @@ def judge(
     if bundle is None:
         return verdict
     known = {finding.where for finding in verdict.findings}
-    faults = [*islice(openapi_faults(bundle.document, at), _MAX_FAULTS)]
+    faults = [*islice(_each_once(openapi_faults(bundle.document, at)), _MAX_FAULTS)]
     faults += cover_faults(bundle.document, operations)
     at("the lines of its findings")
     found = bundle.findings(faults)
@@ -53,6 +55,14 @@ def judge(
     files = list(bundle.lines)
     both = sorted(verdict.findings + found, key=lambda finding: _order(finding.where, files))
     return _capped(path, Verdict("contract", tuple(both)))
+
+
+def _each_once(faults: Iterable[Fault]) -> Iterator[Fault]:
+    seen: set[Fault] = set()
+    for fault in faults:
+        if fault not in seen:
+            seen.add(fault)
+            yield fault
 
 
 def _order(where: str, files: list[str]) -> tuple[int, int]:

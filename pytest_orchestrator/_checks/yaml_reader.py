@@ -53,7 +53,7 @@ def parse_yaml(text: str, lines: Lines | None = None) -> object:
                 taker(event)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        line, column = (mark.line + 1, mark.column + 1) if mark else _unread(text, problem)
         reason = getattr(problem, "problem", None) or getattr(problem, "reason", problem)
         # From 6.0.4 on, PyYAML has a limit of its own, which it may reach while reading ahead.
         rule = "depth" if "nesting depth" in str(reason) else "syntax"
@@ -63,6 +63,15 @@ def parse_yaml(text: str, lines: Lines | None = None) -> object:
         what = "is empty"
         raise Unreadable(what, rule="syntax")
     return builder.root
+
+
+def _unread(text: str, problem: yaml.YAMLError) -> tuple[int, int]:
+    """Line and column of a character no YAML may have, of which only the byte is told."""
+    position = getattr(problem, "position", None)
+    if not isinstance(position, int):
+        return 0, 0
+    before = text.encode(errors="replace")[:position].decode(errors="replace")
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 class _Builder:
