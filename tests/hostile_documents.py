@@ -334,6 +334,10 @@ MADE: dict[str, tuple[Callable[[], str | bytes], str]] = {
         lambda: diamond("anyOf", 30).replace('"anyOf": [', '"not": {}, "anyOf": ['),
         "unchecked",
     ),
+    "diamond-not-evaluated.json": (
+        lambda: diamond("anyOf", 20).replace('"anyOf"', '"unevaluatedProperties": false, "anyOf"'),
+        "time",
+    ),
     "tower-any-of.json": (tower, "unchecked"),
     # much of everything
     "large-enum.json": (lambda: schemas(A={"enum": [*range(100_000)], "example": "a"}), "example"),

@@ -152,7 +152,11 @@ print(len([s for s in seen if s[0] == "open"]), told)
 
 def test_nothing_outside_is_opened(root: Path) -> None:
     """Not even to look whether it is there."""
-    paths = [path for path in CASES if "\0" not in path and "misspelt" not in path]
+    paths = [
+        path
+        for path in CASES
+        if "\0" not in path and "misspelt" not in path and CASES[path] != "time"
+    ]
 
     done = subprocess.run(
         [sys.executable, "-c", SPY, str(Path(__file__).parents[1]), str(root), *paths],
