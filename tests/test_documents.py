@@ -59,7 +59,7 @@ REFUSED = [
     (b"? [a]\n: 1", "c.yaml:1:3", "key"),
     (b"a: 1\n---\nb: 2", "c.yaml:2:1", "syntax"),
     (b"a: b: c", "c.yaml:1:5", "syntax"),
-    (b"a: \x00", "c.yaml", "syntax"),
+    (b"a: \x00", "c.yaml:1:4", "syntax"),
     (b"# nothing\n", "c.yaml", "syntax"),
     (b"", "c.yaml", "syntax"),
     (b"a: \xff", "c.yaml", "encoding"),

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_orchestrator._checks.documents import read
+from pytest_orchestrator._checks.faults import told
 from pytest_orchestrator._checks.nodes import Node, place, shortened, shown
 from pytest_orchestrator._checks.outline import media_type as essence
 from pytest_orchestrator._checks.references import find_references, objects
-from pytest_orchestrator._domain.verdict import Finding, Verdict
+from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from pytest_orchestrator._domain.verdict import Finding
 
 
 class Response(Protocol):
@@ -50,11 +53,11 @@ def check_response(response: Response, *, status: int, media_type: str, name: st
     findings = []
     if response.status_code != status:
         what = f"answers with status {response.status_code}, not {status}{body}"
-        findings.append(Finding(name, what, "status"))
+        findings.append(told(name, what, "status"))
     written = response.headers.get("content-type")
     if essence(written or "") != essence(media_type):
         what = f"answers with content type {written!r}, not {media_type!r}{body}"
-        findings.append(Finding(name, what, "media-type"))
+        findings.append(told(name, what, "media-type"))
     return Verdict("response", tuple(findings))
 
 
@@ -99,24 +102,24 @@ def _schema_faults(schema: object, name: str, definition: str | None) -> Iterato
     dialect = root.child("$schema")
     if dialect.value not in (None, schemas.DIALECT):
         what = f"{shown(dialect.value)} is not draft 2020-12, the only one that is checked"
-        yield Finding(place(name, dialect.pointer), what, "dialect")
+        yield told(place(name, dialect.pointer), what, "dialect")
     yield from find_references(schema, name)
     for problem in schemas.schema_problems(schema):
-        yield Finding(place(name, problem.pointer), problem.what, problem.rule)
+        yield told(place(name, problem.pointer), problem.what, problem.rule)
     if definition is not None and definition not in root.child("$defs"):
         there = ", ".join(key for key, _ in root.child("$defs").members()) or "nothing"
         what = f"{definition} is not defined; defined: {there}"
-        yield Finding(place(name, "/$defs"), what, "definition")
+        yield told(place(name, "/$defs"), what, "definition")
     for node in objects(schema):
         written = node.child("format")
         if isinstance(written.value, str) and written.value not in schemas.FORMATS.checkers:
             known = ", ".join(sorted(schemas.FORMATS.checkers))
             what = f"format {shown(written.value)} cannot be asserted; these can: {known}"
-            yield Finding(place(name, written.pointer), what, "format")
+            yield told(place(name, written.pointer), what, "format")
 
 
 def _misfits(value: object, schema: object, name: str, definition: str | None) -> Iterator[Finding]:
     from pytest_orchestrator._checks import schemas  # noqa: PLC0415 - as above
 
     for problem in schemas.value_problems(value, schema, definition):
-        yield Finding(place(name, problem.pointer), problem.what, problem.rule)
+        yield told(place(name, problem.pointer), problem.what, problem.rule)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from pytest_orchestrator._checks.documents import parse
-from pytest_orchestrator._checks.faults import Fault
+from pytest_orchestrator._checks.faults import Fault, told
 from pytest_orchestrator._checks.files import read_below
 from pytest_orchestrator._checks.limits import Unreadable
 from pytest_orchestrator._checks.lines import tokens_of
-from pytest_orchestrator._checks.nodes import join, place, shortened, shown
+from pytest_orchestrator._checks.nodes import join, place, shown
 from pytest_orchestrator._checks.references import references
-from pytest_orchestrator._domain.verdict import Finding, Verdict
+from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_orchestrator._checks.documents import LinesOf
     from pytest_orchestrator._checks.references import Reference
+    from pytest_orchestrator._domain.verdict import Finding
 
 MAX_FILES = 50
 _MAX_PLACE = 1000  # keys may be as long as a file
@@ -59,8 +60,8 @@ class Bundle:
             lines = self.lines[file]([pointer for pointer, _ in here]) if here else {}
             here.sort(key=lambda entry: lines[entry[0]])
             for pointer, (_, what, rule, cure) in here:
-                where = shortened(place(f"{file}:{lines[pointer]}", pointer), _MAX_PLACE)
-                found.append(Finding(where, what, rule, cure))
+                where = place(f"{file}:{lines[pointer]}", pointer)
+                found.append(told(where, what, rule, cure))
         return tuple(found)
 
     def locate(self, pointer: str) -> tuple[str, str]:

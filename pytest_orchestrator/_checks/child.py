@@ -32,6 +32,8 @@ def _answer(request: dict[str, Any]) -> dict[str, list[Any]]:
         last = place
         sys.stderr.write(f"{place[:1000]!a}\n")
 
+    from pytest_orchestrator._checks.faults import told  # noqa: PLC0415 - likewise
+
     try:
         # Imported within the limits, since it is most of what a small contract costs.
         from pytest_orchestrator._checks.verdicts import judge  # noqa: PLC0415
@@ -43,18 +45,18 @@ def _answer(request: dict[str, Any]) -> dict[str, list[Any]]:
 
             old = Place(Path(request["old"]["root"]), request["old"]["path"])
             changes, verdict = compare(old, Place(root, path), kind, at)
-            return _told(verdict.findings, changes=[astuple(change) for change in changes])
+            return _answered(verdict.findings, changes=[astuple(change) for change in changes])
         judged = judge(root, path, kind, request["operations"], at)
-        return _told(judged.verdict.findings, made_of=list(judged.made_of))
+        return _answered(judged.verdict.findings, made_of=list(judged.made_of))
     except MemoryError:
         what = f"needs more memory than is given, at {last}"
-        return _told((Finding(path, what, "memory", "split it, or publish less"),))
+        return _answered((told(path, what, "memory", "split it, or publish less"),))
     except Exception as broken:  # noqa: BLE001 - whatever breaks here is a finding there
         what = f"cannot be judged: {type(broken).__name__} at {last}"
-        return _told((Finding(path, what, "broken", "simplify what is there"),))
+        return _answered((told(path, what, "broken", "simplify what is there"),))
 
 
-def _told(findings: tuple[Finding, ...], **more: list[Any]) -> dict[str, list[Any]]:
+def _answered(findings: tuple[Finding, ...], **more: list[Any]) -> dict[str, list[Any]]:
     return {"findings": [astuple(finding) for finding in findings], **more}
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_orchestrator._checks.faults import told
 from pytest_orchestrator._checks.nodes import Node, place, shown
 from pytest_orchestrator._checks.schema_comparison import SchemaComparison
-from pytest_orchestrator._domain.verdict import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_orchestrator._checks.outline import Operation, Outline
+    from pytest_orchestrator._domain.verdict import Finding
 
 # OpenAPI: header parameters of these names are ignored.
 NO_PARAMETER = {("header", "accept"), ("header", "authorization"), ("header", "content-type")}
@@ -40,7 +41,7 @@ class Comparison:
                 yield from self._responses(operation, there)
 
     def _finding(self, node: Node, rule: str, what: str) -> Finding:
-        return Finding(place(self._name, node.pointer), what, rule)
+        return told(place(self._name, node.pointer), what, rule)
 
     def _parameters(self, operation: Operation, there: Operation) -> Iterator[Finding]:
         published = self._published.parameters(operation)
@@ -106,7 +107,7 @@ class Comparison:
 
     def _schema(self, title: str, mine: Node, theirs: Node) -> Iterator[Finding]:
         for difference in self._schemas.differences(mine, theirs):
-            yield Finding(place(self._name, difference.pointer), f"{title}: {difference}", "schema")
+            yield told(place(self._name, difference.pointer), f"{title}: {difference}", "schema")
 
 
 def _listed(there: dict[str, Node]) -> str:

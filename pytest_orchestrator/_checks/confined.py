@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from pytest_orchestrator._checks.faults import told
 from pytest_orchestrator._checks.judgement import Compared, Judged, Place
 from pytest_orchestrator._checks.rulebook import NOT_JUDGED
 from pytest_orchestrator._domain.change import Change
@@ -39,8 +40,8 @@ class Limits:
         memory_bytes: Address space; not bounded on macOS.
     """
 
-    wall_s: float = 15.0
-    cpu_s: int = 10
+    wall_s: float = 12.0
+    cpu_s: int = 4
     memory_bytes: int = 1 << 30
 
 
@@ -68,7 +69,7 @@ def check_contract(
     Returns:
         All findings, by file and line, each with its cure and a place like
         ``"core-api.yaml:12#/paths/~1health/get"``; two hundred at most, and then one
-        that says how many more there are. A finding whose rule is in ``NOT_JUDGED``
+        that says how many more were found. A finding whose rule is in ``NOT_JUDGED``
         says that nobody knows whether the contract is right.
 
     Source:
@@ -226,12 +227,12 @@ def _broken(answer: _Answer, path: str) -> Finding:
     last = f", at {places[-1]}" if places else ""
     if answer.code is None or answer.code == -signal.SIGXCPU:
         what = f"cannot be judged in the time there is{last}"
-        return Finding(path, what, "time", "simplify what is there, or split it")
+        return told(path, what, "time", "simplify what is there, or split it")
     if any("memory" in line for line in lines if not line.startswith("'")):
         what = f"needs more memory than is given{last}"
-        return Finding(path, what, "memory", "split it, or publish less")
+        return told(path, what, "memory", "split it, or publish less")
     what = f"cannot be judged: the process that did it died ({_cause(answer.code)}){last}"
-    return Finding(path, what, "broken", "simplify what is there")
+    return told(path, what, "broken", "simplify what is there")
 
 
 def _cause(code: int) -> str:

@@ -91,15 +91,20 @@ class Conversion:
     def __init__(self, document: object, version: str) -> None:
         self._document = document
         self._is_30 = version == "3.0"
-        self._names: dict[str, str] = {}
+        self._names: dict[object, str] = {}
         self._todo: list[tuple[str, object]] = []
         self.definitions: dict[str, Any] = {}
 
-    def reference(self, pointer: str, value: object) -> dict[str, str]:
-        """A reference to the converted schema; call ``finish`` before it is used."""
-        name = self._names.get(pointer)
+    def reference(self, key: object, value: object) -> dict[str, str]:
+        """A reference to the converted schema; call ``finish`` before it is used.
+
+        Args:
+            key: Its pointer, or whatever else it is the only one of.
+            value: The schema.
+        """
+        name = self._names.get(key)
         if name is None:
-            name = self._names[pointer] = f"s{len(self._names)}"
+            name = self._names[key] = f"s{len(self._names)}"
             self._todo.append((name, value))
         return {"$ref": f"#/$defs/{name}"}
 
@@ -176,7 +181,8 @@ class Conversion:
                     written, name = follow(self._document, str(written["$ref"]))
                 except LookupError:
                     continue
-            if id(written) in seen:
+            identity = id(written)
+            if identity in seen:
                 continue
             seen.add(id(written))
             if isinstance(written, dict) and _is_split(written):

@@ -10,6 +10,7 @@ from pytest_orchestrator._checks.faults import Fault
 from pytest_orchestrator._checks.formats import FORMATS
 from pytest_orchestrator._checks.nodes import follow, join
 from pytest_orchestrator._checks.outline import media_type
+from pytest_orchestrator._checks.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -54,9 +55,16 @@ def example_faults(
         what = f"has schemas that examples cannot be held against: {problem}"
         yield Fault("", what, "unchecked", "write plain JSON Schema, less deeply nested")
         return
+    ways = Ways(conversion.definitions)
     for example in examples:
         at(example.pointer)
-        yield from _faults(example, evaluator)
+        if ways.explode(members[example.schema_at], example.value):
+            what = "is not checked, since its schema would have to be gone through too many times"
+            yield Fault(
+                example.pointer, what, "unchecked", "offer fewer alternatives within alternatives"
+            )
+        else:
+            yield from _faults(example, evaluator)
 
 
 def _faults(example: _Example, evaluator: Evaluator) -> Iterator[Fault]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from pytest_orchestrator._domain.verdict import Finding
+from pytest_orchestrator._checks.faults import told
+
+if TYPE_CHECKING:
+    from pytest_orchestrator._domain.verdict import Finding
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 100
@@ -36,7 +40,7 @@ class Unreadable(Exception):
     def found_in(self, name: str) -> Finding:
         """The finding that tells of it."""
         where = f"{name}:{self.line}:{self.column}" if self.line else name
-        return Finding(where, str(self), self.rule, _CURES[self.rule])
+        return told(where, str(self), self.rule, _CURES[self.rule])
 
 
 def is_deep(value: object, levels: int = MAX_DEPTH) -> bool:

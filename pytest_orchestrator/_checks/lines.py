@@ -25,15 +25,22 @@ def tokens_of(pointer: str) -> tuple[str, ...]:
 
 def yaml_lines(document: object, lines: Lines, pointers: Iterable[str]) -> dict[str, int]:
     """The line of each pointer, or of the innermost part of it that is there."""
-    return {pointer: _yaml_line(document, lines, tokens_of(pointer)) for pointer in pointers}
+    positions: dict[int, dict[str, int]] = {}
+    return {
+        pointer: _yaml_line(document, lines, tokens_of(pointer), positions) for pointer in pointers
+    }
 
 
-def _yaml_line(value: Any, lines: Lines, tokens: Iterable[str]) -> int:
+def _yaml_line(
+    value: Any, lines: Lines, tokens: Iterable[str], positions: dict[int, dict[str, int]]
+) -> int:
     line = 1
     for token in tokens:
         known = lines.get(id(value), ())
         if isinstance(value, dict) and token in value:
-            line = known[list(value).index(token)] if known else line
+            if id(value) not in positions:
+                positions[id(value)] = {key: at for at, key in enumerate(value)}
+            line = known[positions[id(value)][token]] if known else line
             value = value[token]
         elif isinstance(value, list) and token.isdecimal() and int(token) < len(value):
             line = known[int(token)] if known else line

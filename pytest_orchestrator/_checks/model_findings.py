@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_orchestrator._checks.faults import told
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 MAX_FINDINGS = 100
@@ -52,12 +53,12 @@ class Findings:
         what, _, cure = (
             what.rpartition("; ") if "; " in what else (what, "", _CURES.get(rule, _CURE))
         )
-        self._found.append((line, Finding(where, what, rule, cure)))
+        self._found.append((line, told(where, what, rule, cure)))
 
     def verdict(self) -> Verdict:
         """All that was noted; if that is not all there is, the last finding says so."""
         found = [finding for _, finding in sorted(self._found, key=lambda entry: entry[0])]
         if self._enough:
             what = f"has more than {MAX_FINDINGS} findings"
-            found.append(Finding(self._name, what, "more", "mend these, then look again"))
+            found.append(told(self._name, what, "more", "mend these, then look again"))
         return Verdict("models", tuple(found))

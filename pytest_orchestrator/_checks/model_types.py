@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pytest_orchestrator._checks.model_json import MAX_DEPTH
+from pytest_orchestrator._checks.near import nearest
 from pytest_orchestrator._checks.nodes import canonical, shortened, shown
 
 if TYPE_CHECKING:
@@ -276,15 +276,15 @@ def _meant(word: str, models: Models, *, by_letters: bool) -> str:
         return _MEANT[folded]
     if folded in models:
         return f'"{models[folded]}"'
-    near = get_close_matches(word, TYPES, n=1, cutoff=_NEAR) if by_letters else ()
-    return f'"{near[0]}"' if near else ""
+    near = nearest(word, TYPES, cutoff=_NEAR) if by_letters else None
+    return f'"{near}"' if near else ""
 
 
 def _suggested(word: str, models: Models) -> str:
     """The nearest name, or what there is to choose from."""
     known = {name: name for name in TYPES} | dict(islice(models.items(), _MAX_NAMES))
-    if near := get_close_matches(word.casefold(), known, n=1):
-        return f'did you mean "{known[near[0]]}"?'
+    if near := nearest(word.casefold(), known):
+        return f'did you mean "{known[near]}"?'
     return f"there are {shortened(', '.join(known.values()))}"
 
 

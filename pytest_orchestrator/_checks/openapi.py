@@ -6,15 +6,17 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.comparison import Comparison
-from pytest_orchestrator._checks.faults import Fault
+from pytest_orchestrator._checks.faults import Fault, told
 from pytest_orchestrator._checks.limits import MAX_DEPTH, is_deep
 from pytest_orchestrator._checks.nodes import Node, place, shown
 from pytest_orchestrator._checks.outline import Outline
 from pytest_orchestrator._checks.references import find_references, reference_faults
-from pytest_orchestrator._domain.verdict import Finding, Verdict
+from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_orchestrator._domain.verdict import Finding
 
 _VERSION = re.compile(r"(3\.[0-2])\.[0-9]+")
 _SUCCESS = re.compile(r"2([0-9]{2}|XX)")
@@ -40,7 +42,7 @@ def check_openapi(document: object, name: str) -> Verdict:
         docs/reference/contract-rules.md, then examples and defaults.
     """
     faults = dict.fromkeys(openapi_faults(document))
-    findings = [Finding(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults]
+    findings = [told(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults]
     return Verdict("openapi", tuple(findings))
 
 
@@ -57,7 +59,7 @@ def check_covers(document: object, operations: Sequence[str], name: str) -> Verd
         is, or that describes no response of the 200s.
     """
     faults = cover_faults(document, operations)
-    findings = [Finding(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults]
+    findings = [told(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults]
     return Verdict("covers", tuple(findings))
 
 
@@ -92,7 +94,7 @@ def check_serves(published: object, served: object, name: str) -> Verdict:
     for document, called in ((published, name), (served, f"{name} (as served)")):
         findings += find_references(document, called)
         if not isinstance(Node(document).child("paths").value, dict):
-            findings.append(Finding(place(called, "/paths"), "is not an object", "type"))
+            findings.append(told(place(called, "/paths"), "is not an object", "type"))
     if not findings:
         findings += _unserved(published, served, name)
     return Verdict("serves", tuple(findings))
@@ -104,7 +106,7 @@ def _unserved(published: object, served: object, name: str) -> list[Finding]:
         findings.extend(Comparison(Outline(published), Outline(served), name).findings())
     except RecursionError:
         what = "schemas lead to each other too many times to be compared to their end"
-        findings.append(Finding(place(name, ""), what, "unchecked"))
+        findings.append(told(place(name, ""), what, "unchecked"))
     return findings
 
 

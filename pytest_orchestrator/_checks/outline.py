@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._checks.hints import Hints
+from pytest_orchestrator._checks.near import nearest
 from pytest_orchestrator._checks.nodes import Node, follow
 
 if TYPE_CHECKING:
@@ -104,8 +104,10 @@ class Outline:
         if methods:
             return f"this path has {', '.join(methods)}"
         paths = [operation.path for operation in self.operations()]
-        nearest = Hints().nearest(path, paths, cutoff=0)
-        return f"the nearest path is {nearest}" if nearest else "no operation is"
+        near = nearest(path, paths, cutoff=0)
+        if near is None:
+            return f"{len(paths)} others are" if paths else "no operation is"
+        return f"the nearest path is {near}"
 
     def parameters(self, operation: Operation) -> dict[tuple[str, str], Node]:
         """Parameters by place and name, ``("path", "id")``; an operation's own come first."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._checks.faults import Fault
-from pytest_orchestrator._checks.hints import Hints
+from pytest_orchestrator._checks.faults import Fault, told
+from pytest_orchestrator._checks.near import nearest
 from pytest_orchestrator._checks.nodes import Node, follow, join, place, shown
-from pytest_orchestrator._domain.verdict import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pytest_orchestrator._domain.verdict import Finding
 
 # Members that are data of the application: a "$ref" in there refers to nothing.
 _DATA = frozenset({"const", "dataValue", "default", "enum", "example", "value"})
@@ -24,6 +25,12 @@ _NAMED = frozenset(
 )
 # They change what a reference means, or are references of a kind nobody here resolves.
 _ELSEWHERE = ("$id", "$anchor", "$dynamicAnchor", "$dynamicRef")
+_Problem = tuple[str, str, str] | None
+_CYCLE = (
+    "leads back to itself and never to a value",
+    "ref-cycle",
+    "refer to what is meant, directly",
+)
 _EXTERNAL = "copy what is meant into a file below this folder, and refer to that"
 
 
@@ -46,7 +53,7 @@ class Reference(NamedTuple):
 def find_references(document: object, name: str) -> tuple[Finding, ...]:
     """Everything that keeps a document from being read by itself; reads nothing else."""
     faults = reference_faults(document)
-    return tuple(Finding(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults)
+    return tuple(told(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults)
 
 
 def objects(document: object, pointer: str = "") -> Iterator[Node]:
@@ -83,24 +90,21 @@ def references(document: object, pointer: str = "") -> Iterator[Reference]:
 def reference_faults(document: object) -> Iterator[Fault]:
     """What leads out of a document, nowhere, or back to itself before there is a value."""
     embedded = document.get("x-files") if isinstance(document, dict) else None
-    hints = Hints()
-    yield from _faults(document, document, "", hints)
+    yield from _faults(document, document, "")
     if isinstance(embedded, dict):
         for file, content in embedded.items():
-            yield from _faults(document, content, join("/x-files", file), hints)
+            yield from _faults(document, content, join("/x-files", file))
 
 
-def _faults(document: object, part: object, pointer: str, hints: Hints) -> Iterator[Fault]:
-    known: dict[object, tuple[str, str, str] | None] = {}
+def _faults(document: object, part: object, pointer: str) -> Iterator[Fault]:
+    known: dict[object, _Problem] = {}
     for node in objects(part, pointer):
         for reference in _references(node):
             target = reference.target
             if not isinstance(target, str):
                 yield Fault(reference.pointer, *_external(target))
                 continue
-            if target not in known:
-                known[target] = _problem(document, target, hints)
-            problem = known[target]
+            problem = _problem(document, target, known)
             if problem is not None:
                 yield Fault(reference.pointer, *problem)
         for keyword in _ELSEWHERE:
@@ -134,32 +138,45 @@ def _external(target: object) -> tuple[str, str, str]:
     return what, "ref-external", _EXTERNAL
 
 
-def _problem(document: object, reference: str, hints: Hints) -> tuple[str, str, str] | None:
-    seen: set[object] = set()
+def _problem(document: object, reference: str, known: dict[object, _Problem]) -> _Problem:
+    """What is wrong where a reference leads; noted for all it passes, so none is followed twice."""
+    passed: dict[object, None] = {}
     step: object = reference
-    while True:
-        if not isinstance(step, str) or not (step == "#" or step.startswith("#/")):
-            return _external(step)
-        if step in seen:
-            what = f"{shown(reference)} leads back to itself and never to a value"
-            return what, "ref-cycle", "refer to what is meant, directly"
-        seen.add(step)
-        try:
-            target = follow(document, step)
-        except LookupError:
-            what = f"refers to {shown(step)}, which is not there"
-            return what, "ref-dangling", _nearest(document, step, hints)
-        if "$ref" not in target:
-            return None
-        step = target.child("$ref").value
+    while step not in known:
+        passed[step] = None
+        found = _followed(document, step)
+        if not isinstance(found, Node):
+            known[step] = found
+        elif "$ref" not in found:
+            known[step] = None
+        else:
+            step = found.child("$ref").value
+            if not isinstance(step, str):
+                known[step := reference] = _external(found.child("$ref").value)
+            elif step in passed:
+                known[step] = _CYCLE
+    problem = known[step]
+    known.update(dict.fromkeys(passed, problem))
+    return problem
 
 
-def _nearest(document: object, reference: str, hints: Hints) -> str:
+def _followed(document: object, step: object) -> Node | tuple[str, str, str]:
+    """Where one step leads, or why nowhere."""
+    if not isinstance(step, str) or not (step == "#" or step.startswith("#/")):
+        return _external(step)
+    try:
+        return follow(document, step)
+    except LookupError:
+        what = f"refers to {shown(step)}, which is not there"
+        return what, "ref-dangling", _nearest(document, step)
+
+
+def _nearest(document: object, reference: str) -> str:
     """The order that mends a reference to nowhere, with the nearest name there is."""
     above, _, last = reference.rpartition("/")
     try:
         siblings = follow(document, above).value
     except LookupError:
         siblings = None
-    near = hints.nearest(last, siblings) if isinstance(siblings, dict) else ""
+    near = nearest(last, map(str, siblings)) if isinstance(siblings, dict) else None
     return f"write {shown(join(above, near))}, or define it" if near else "define it there"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.evaluation import pattern_problem
 from pytest_orchestrator._checks.faults import Fault
-from pytest_orchestrator._checks.hints import Hints
+from pytest_orchestrator._checks.near import nearest
 from pytest_orchestrator._checks.nodes import Node, join, shown
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _PARAMETER = re.compile(r"\{([^}]*)\}")
 def rule_faults(outline: Outline, parts: Iterable[Part], version: str) -> Iterator[Fault]:
     """All that breaks these rules, rule by rule."""
     root = outline.root
-    hints = Hints()
     if not root.child("paths").value and not root.child("webhooks").value:
         at = "/paths" if "paths" in root else ""
         yield Fault(at, "describes no path", "no-paths", "describe at least one path")
@@ -39,17 +38,17 @@ def rule_faults(outline: Outline, parts: Iterable[Part], version: str) -> Iterat
     yield from _ambiguous_ids(outline, parts)
     yield from _ambiguous_paths(root)
     for operation in operations:
-        yield from _wrong_path_parameters(outline, operation, hints)
-    yield from _unknown_schemes(root.child("security"), root, hints)
+        yield from _wrong_path_parameters(outline, operation)
+    yield from _unknown_schemes(root.child("security"), root)
     for part in parts:
         node = Node(part.value, part.pointer)
         if part.kind == "operation":
-            yield from _unknown_schemes(node.child("security"), root, hints)
+            yield from _unknown_schemes(node.child("security"), root)
             yield from _without_responses(node)
         if part.kind in {"operation", "path-item"}:
             yield from _repeated_parameters(outline, node.child("parameters"))
         if part.kind == "schema" and isinstance(part.value, dict):
-            yield from _wrong_schema(part.value, part.pointer, version, hints)
+            yield from _wrong_schema(part.value, part.pointer, version)
 
 
 def told_by(own: Iterable[Fault]) -> set[tuple[str, str]]:
@@ -99,8 +98,8 @@ def _ambiguous_paths(root: Node) -> Iterator[Fault]:
             yield Fault(node.pointer, what, "same-path", "make them one path")
 
 
-def _wrong_path_parameters(outline: Outline, operation: Operation, hints: Hints) -> Iterator[Fault]:
-    in_path = _PARAMETER.findall(operation.path)
+def _wrong_path_parameters(outline: Outline, operation: Operation) -> Iterator[Fault]:
+    in_path = dict.fromkeys(_PARAMETER.findall(operation.path))
     declared = {
         key: node for (kind, key), node in outline.parameters(operation).items() if kind == "path"
     }
@@ -112,7 +111,7 @@ def _wrong_path_parameters(outline: Outline, operation: Operation, hints: Hints)
     for parameter, node in declared.items():
         if parameter not in in_path:
             what = f"the path of {operation} has no parameter {parameter!r}"
-            near = hints.nearest(parameter, in_path)
+            near = nearest(parameter, in_path)
             cure = f"call it {near!r}" if near else "take it out, or put it into the path"
             yield Fault(node.pointer, what, "path-parameter", cure)
         elif node.child("required").value is not True:
@@ -132,14 +131,14 @@ def _repeated_parameters(outline: Outline, parameters: Node) -> Iterator[Fault]:
                 yield Fault(written.pointer, what, "same-parameter", "keep one of them")
 
 
-def _unknown_schemes(requirements: Node, root: Node, hints: Hints) -> Iterator[Fault]:
+def _unknown_schemes(requirements: Node, root: Node) -> Iterator[Fault]:
     schemes = root.child("components", "securitySchemes").value
-    known = schemes if isinstance(schemes, dict) else {}
+    known = dict.fromkeys(map(str, schemes)) if isinstance(schemes, dict) else {}
     for requirement in requirements.elements():
         for name, node in requirement.members():
             if name not in known:
                 what = f"{shown(name)} is no security scheme of components"
-                near = hints.nearest(name, known)
+                near = nearest(name, known)
                 cure = f"write {shown(near)}" if near else "define it in securitySchemes"
                 yield Fault(node.pointer, what, "security-scheme", cure)
 
@@ -152,9 +151,7 @@ def _without_responses(operation: Node) -> Iterator[Fault]:
         yield Fault(at, "describes no response", "no-responses", cure)
 
 
-def _wrong_schema(
-    schema: dict[str, object], pointer: str, version: str, hints: Hints
-) -> Iterator[Fault]:
+def _wrong_schema(schema: dict[str, object], pointer: str, version: str) -> Iterator[Fault]:
     if schema.get("enum") == []:
         cure = "list the values, or take it out"
         yield Fault(f"{pointer}/enum", "lists no value, so nothing fits it", "empty-enum", cure)
@@ -165,7 +162,7 @@ def _wrong_schema(
         cure = 'take it out, and add "null" to type'
         yield Fault(f"{pointer}/nullable", what, "nullable", cure)
     yield from _bad_patterns(schema, pointer)
-    yield from _impossible(schema, pointer, hints)
+    yield from _impossible(schema, pointer)
 
 
 def _foreign_dialect(node: Node) -> Iterator[Fault]:
@@ -185,7 +182,7 @@ def _bad_patterns(schema: dict[str, object], pointer: str) -> Iterator[Fault]:
             yield Fault(there, problem, "pattern", "mend it; a literal sign takes a backslash")
 
 
-def _impossible(schema: dict[str, object], pointer: str, hints: Hints) -> Iterator[Fault]:
+def _impossible(schema: dict[str, object], pointer: str) -> Iterator[Fault]:
     required, properties = schema.get("required"), schema.get("properties", {})
     if schema.get("additionalProperties") is not False or "patternProperties" in schema:
         return
@@ -193,6 +190,6 @@ def _impossible(schema: dict[str, object], pointer: str, hints: Hints) -> Iterat
         for index, name in enumerate(required):
             if isinstance(name, str) and name not in properties:
                 what = f"requires {shown(name)}, which additionalProperties: false rules out"
-                near = hints.nearest(name, properties)
+                near = nearest(name, map(str, properties))
                 cure = f"write {shown(near)}" if near else "add it to properties"
                 yield Fault(f"{pointer}/required/{index}", what, "impossible-required", cure)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.bundle import read_bundle
+from pytest_orchestrator._checks.faults import told
 from pytest_orchestrator._checks.files import read_below
 from pytest_orchestrator._checks.judgement import Judged, kind_of
 from pytest_orchestrator._checks.limits import Unreadable
 from pytest_orchestrator._checks.models import check_models
 from pytest_orchestrator._checks.openapi import cover_faults, openapi_faults
-from pytest_orchestrator._domain.verdict import Finding, Verdict
+from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from pytest_orchestrator._checks.faults import Fault
     from pytest_orchestrator._checks.judgement import Kind
 
 MAX_FINDINGS = 200
+_MAX_FAULTS = 600  # that many are looked for, since each costs time to word and to place
 _WHERE = re.compile(r"(.*?):(\d+)")
 
 
@@ -41,16 +45,24 @@ def judge(
     bundle, verdict = read_bundle(root, path)
     if bundle is None:
         return Judged(verdict, (path,))
-    told = {finding.where for finding in verdict.findings}
-    faults = [*openapi_faults(bundle.document, at)]
+    known = {finding.where for finding in verdict.findings}
+    faults = [*islice(_each_once(openapi_faults(bundle.document, at)), _MAX_FAULTS)]
     faults += cover_faults(bundle.document, operations)
     at("the lines of its findings")
     found = bundle.findings(faults)
     # A reference to a file that cannot be read leads nowhere, but that is told already.
-    found = tuple(f for f in found if f.where not in told or not f.rule.startswith("ref-"))
+    found = tuple(f for f in found if f.where not in known or not f.rule.startswith("ref-"))
     files = list(bundle.lines)
     both = sorted(verdict.findings + found, key=lambda finding: _order(finding.where, files))
     return Judged(_capped(path, Verdict("contract", tuple(both))), tuple(files))
+
+
+def _each_once(faults: Iterable[Fault]) -> Iterator[Fault]:
+    seen: set[Fault] = set()
+    for fault in faults:
+        if fault not in seen:
+            seen.add(fault)
+            yield fault
 
 
 def _order(where: str, files: list[str]) -> tuple[int, int]:
@@ -72,6 +84,6 @@ def _capped(path: str, verdict: Verdict) -> Verdict:
     more = len(verdict.findings) - MAX_FINDINGS
     if more <= 0:
         return verdict
-    what = f"has {more} more finding(s)"
-    rest = Finding(path, what, "more", "mend these, then look again")
+    what = f"has at least {more} more finding(s)"
+    rest = told(path, what, "more", "mend these, then look again")
     return Verdict(verdict.check, (*verdict.findings[:MAX_FINDINGS], rest))

@@ -24,6 +24,7 @@ _WORDS: dict[str, object] = {
 }
 # All that is a number or none begins with one of these, and most texts do not.
 _NUMERIC = frozenset("0123456789.+-")
+_MAX_DIGITS = 400  # more than any finite number has
 _DECIMAL = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0x[0-9a-fA-F]{1,64}|0o[0-7]{1,64}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -52,7 +53,7 @@ def parse_yaml(text: str, lines: Lines | None = None) -> object:
                 taker(event)
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        line, column = (mark.line + 1, mark.column + 1) if mark else _unread(text, problem)
         reason = getattr(problem, "problem", None) or getattr(problem, "reason", problem)
         # From 6.0.4 on, PyYAML has a limit of its own, which it may reach while reading ahead.
         rule = "depth" if "nesting depth" in str(reason) else "syntax"
@@ -62,6 +63,15 @@ def parse_yaml(text: str, lines: Lines | None = None) -> object:
         what = "is empty"
         raise Unreadable(what, rule="syntax")
     return builder.root
+
+
+def _unread(text: str, problem: yaml.YAMLError) -> tuple[int, int]:
+    """Line and column of a character no YAML may have, of which only the byte is told."""
+    position = getattr(problem, "position", None)
+    if not isinstance(position, int):
+        return 0, 0
+    before = text.encode(errors="replace")[:position].decode(errors="replace")
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 class _Builder:
@@ -163,6 +173,8 @@ def _resolved(event: yaml.ScalarEvent) -> object:
     if _NO_NUMBER.fullmatch(text) or (_FLOAT.fullmatch(text) and not is_finite(text)):
         _refuse(event, "number", f"{text[:30]} is not a number JSON can hold")
     if _DECIMAL.fullmatch(text):
+        if len(text) > _MAX_DIGITS:  # so many zeros before it
+            _refuse(event, "number", f"{text[:30]} is not a number JSON can hold")
         return int(text)
     if _OTHER_BASE.fullmatch(text):
         return int(text, 0)

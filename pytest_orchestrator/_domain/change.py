@@ -48,7 +48,9 @@ class Change:
 
     def __str__(self) -> str:
         direction = f" ({self.direction})" if self.direction else ""
-        return f"{self.effect}{direction}: #{self.pointer}: {self.what}"
+        text = f"{self.effect}{direction}: #{self.pointer}: {self.what}"
+        # Names are the publisher's choice, and must not colour or overwrite what others read.
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def effect_of(shift: Shift, direction: Direction) -> Effect:

@@ -1,0 +1,1 @@
+"""Never read, since it is no document."""
