@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import yaml
 from large_spec import large_spec
 
-from pytest_orchestrator._checks.confined import Limits, check_contract
+from pytest_orchestrator._checks.confined.process import Limits, check_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ def peak_mb(folder: Path, name: str) -> float:
     code = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from pytest_orchestrator._checks.confined import Limits, check_contract\n"
+        "from pytest_orchestrator._checks.confined.process import Limits, check_contract\n"
         "check_contract(Path(sys.argv[1]), sys.argv[2], limits=Limits(300, 300))\n"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.answers import check_json, check_response, parse_json
-from pytest_orchestrator._checks.documents import read_document
 from pytest_orchestrator._checks.generated import check_built_on, check_still_fits
 from pytest_orchestrator._checks.generated import judge_generated as _judge_generated
 from pytest_orchestrator._checks.openapi import check_covers, check_openapi, check_serves
 from pytest_orchestrator._checks.pages import check_page, page_fields
+from pytest_orchestrator._checks.reading.documents import read_document
 from pytest_orchestrator._checks.traces import check_chain, new_trace_ids
 from pytest_orchestrator._domain.trace import traceparent
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict

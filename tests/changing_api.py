@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry
 
-from pytest_orchestrator._checks.normal import CHOICES, NAMED_BELOW, ONE_BELOW
+from pytest_orchestrator._checks.comparison.normal import CHOICES, NAMED_BELOW, ONE_BELOW
 from tests.openapi_documents import planted
 
 if TYPE_CHECKING:

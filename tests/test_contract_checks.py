@@ -18,13 +18,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_orchestrator._checks.bundle import read_bundle
-from pytest_orchestrator._checks.confined import NOT_JUDGED, Limits, check_contract
+from pytest_orchestrator._checks.confined.process import NOT_JUDGED, Limits, check_contract
+from pytest_orchestrator._checks.confined.verdicts import MAX_FINDINGS, judge
 from pytest_orchestrator._checks.contracts import PublishedContract
-from pytest_orchestrator._checks.lines import json_lines, yaml_lines
 from pytest_orchestrator._checks.nodes import follow, join
-from pytest_orchestrator._checks.verdicts import MAX_FINDINGS, judge
-from pytest_orchestrator._checks.yaml_reader import parse_yaml
+from pytest_orchestrator._checks.reading.bundle import read_bundle
+from pytest_orchestrator._checks.reading.lines import json_lines, yaml_lines
+from pytest_orchestrator._checks.reading.yaml_reader import parse_yaml
 from pytest_orchestrator._domain.verdict import Finding
 from pytest_orchestrator.errors import GateFailed
 from tests.openapi_documents import ASK, BODY, GONE, VERSIONS, a_contract, planted
@@ -275,7 +275,7 @@ def test_a_contract_that_cannot_be_read_is_not_judged(tmp_path: Path, kind: str)
 )
 def test_a_vendor_has_one_door(vendor: str, door: str) -> None:
     """Exactly one module imports it."""
-    package = Path(check_contract.__code__.co_filename).parents[1]
+    package = Path(check_contract.__code__.co_filename).parents[2]
     imports = re.compile(rf"^\s*(import|from) {vendor}\b", re.MULTILINE)
 
     assert [door] == [f.stem for f in package.rglob("*.py") if imports.search(f.read_text())]
@@ -338,7 +338,8 @@ def test_the_process_knows_nothing_of_pytest_or_the_environment(
     written(tmp_path, a_contract())
     code = (
         "import sys\n"
-        "from pytest_orchestrator._checks import child, verdicts, official, examples, rules\n"
+        "from pytest_orchestrator._checks.confined import child, verdicts\n"
+        "from pytest_orchestrator._checks.rules import examples, official, own\n"
         "sys.exit(str({'pytest', 'httpx', 'pydantic', 'jsonschema'} & set(sys.modules)))"
     )
 
@@ -361,7 +362,7 @@ def test_the_module_is_a_program(tmp_path: Path) -> None:
     }
 
     done = subprocess.run(
-        [sys.executable, "-I", "-m", "pytest_orchestrator._checks.child"],
+        [sys.executable, "-I", "-m", "pytest_orchestrator._checks.confined.child"],
         input=json.dumps(request).encode(),
         capture_output=True,
         check=True,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pytest_orchestrator._checks.contracts import Contracts, PublishedContract
 from pytest_orchestrator._checks.line_differences import MAX_PLACES, differences
-from pytest_orchestrator._checks.models import schema_bytes
+from pytest_orchestrator._checks.models.document import schema_bytes
 from pytest_orchestrator._domain.generated import filled, generator_environment, to_type
 from pytest_orchestrator._domain.plan import Contract, Generated
 from pytest_orchestrator._domain.verdict import Verdict

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from pytest_orchestrator._checks import check_serves, read_document
-from pytest_orchestrator._checks.confined import NOT_JUDGED, Limits, check_contract
-from pytest_orchestrator._checks.faults import told
-from pytest_orchestrator._checks.verdicts import judge
+from pytest_orchestrator._checks.confined.process import NOT_JUDGED, Limits, check_contract
+from pytest_orchestrator._checks.confined.verdicts import judge
+from pytest_orchestrator._checks.rules.faults import told
 from tests.hostile_documents import (
     FILES,
     HARMLESS,
@@ -138,7 +138,7 @@ SPY = """
 import sys
 from pathlib import Path
 sys.path.append(sys.argv[1])
-from pytest_orchestrator._checks.verdicts import judge
+from pytest_orchestrator._checks.confined.verdicts import judge
 judge(Path(sys.argv[2]), "pattern-broken.yaml", None, (), lambda _: None)
 seen = []
 sys.addaudithook(lambda name, args: seen.append((name, str(args[:1]))))

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_orchestrator._checks import check_json
-from pytest_orchestrator._checks.model_findings import MAX_FINDINGS
-from pytest_orchestrator._checks.model_page import MAX_BYTES
-from pytest_orchestrator._checks.models import (
+from pytest_orchestrator._checks.models.document import (
     COMMAND,
     check_drift,
     check_models,
     read_models,
     schema_bytes,
 )
+from pytest_orchestrator._checks.models.findings import MAX_FINDINGS
+from pytest_orchestrator._checks.models.page import MAX_BYTES
 from pytest_orchestrator._domain.verdict import Finding
 from tests.model_pages import (
     Models,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry
 
+from pytest_orchestrator._checks.comparison.normal import normal
+from pytest_orchestrator._checks.comparison.outline import Outline
 from pytest_orchestrator._checks.nodes import Node
-from pytest_orchestrator._checks.normal import normal
-from pytest_orchestrator._checks.outline import Outline
 from tests.openapi_documents import documents
 
 KINDS = st.sampled_from(["string", "integer", "number", "null", "object", "array"])

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from pytest_orchestrator._checks.models import schema_bytes
+from pytest_orchestrator._checks.models.document import schema_bytes
 
 ROOT = Path(__file__).parent.parent
 RUNBOOK: dict[str, Any] = tomllib.loads((ROOT / "runbook.toml").read_text(encoding="utf-8"))

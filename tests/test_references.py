@@ -11,7 +11,7 @@ from urllib.request import urlopen
 import pytest
 
 from pytest_orchestrator._checks import check_covers, check_json, check_openapi, check_serves
-from pytest_orchestrator._checks.evaluation import Evaluator, Unchecked
+from pytest_orchestrator._checks.rules.evaluation import Evaluator, Unchecked
 from tests.openapi_documents import ASK, BODY, a_contract, planted
 
 if TYPE_CHECKING:

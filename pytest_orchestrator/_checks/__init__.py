@@ -6,9 +6,9 @@ Importing them is cheap; what is heavy is imported by the first check that needs
 from __future__ import annotations
 
 from pytest_orchestrator._checks.answers import check_json, check_response, parse_json
-from pytest_orchestrator._checks.documents import read_document
 from pytest_orchestrator._checks.openapi import check_covers, check_openapi, check_serves
 from pytest_orchestrator._checks.pages import check_page, page_fields
+from pytest_orchestrator._checks.reading.documents import read_document
 
 __all__ = [
     "check_covers",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_orchestrator._checks.documents import read
-from pytest_orchestrator._checks.faults import told
+from pytest_orchestrator._checks.comparison.outline import media_type as essence
 from pytest_orchestrator._checks.nodes import Node, place, shortened, shown
-from pytest_orchestrator._checks.outline import media_type as essence
-from pytest_orchestrator._checks.references import find_references, objects
+from pytest_orchestrator._checks.reading.documents import read
+from pytest_orchestrator._checks.rules.faults import told
+from pytest_orchestrator._checks.rules.references import find_references, objects
 from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pytest_orchestrator._checks.bundle import read_bundle
-from pytest_orchestrator._checks.confined import check_contract
-from pytest_orchestrator._checks.models import check_drift
+from pytest_orchestrator._checks.confined.process import check_contract
+from pytest_orchestrator._checks.models.document import check_drift
+from pytest_orchestrator._checks.reading.bundle import read_bundle
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:

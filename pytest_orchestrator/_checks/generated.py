@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_orchestrator._checks.contracts import PublishedContract
 from pytest_orchestrator._checks.line_differences import differences
-from pytest_orchestrator._checks.models import schema_bytes
+from pytest_orchestrator._checks.models.document import schema_bytes
 from pytest_orchestrator._checks.nodes import place
 from pytest_orchestrator._domain.generated import Made, to_type
 from pytest_orchestrator._domain.service import ended

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.comparison import Comparison
-from pytest_orchestrator._checks.faults import Fault, told
-from pytest_orchestrator._checks.limits import MAX_DEPTH, is_deep
+from pytest_orchestrator._checks.comparison.operations import Comparison
+from pytest_orchestrator._checks.comparison.outline import Outline
 from pytest_orchestrator._checks.nodes import Node, place, shown
-from pytest_orchestrator._checks.outline import Outline
-from pytest_orchestrator._checks.references import find_references, reference_faults
+from pytest_orchestrator._checks.reading.limits import MAX_DEPTH, is_deep
+from pytest_orchestrator._checks.rules.faults import Fault, told
+from pytest_orchestrator._checks.rules.references import find_references, reference_faults
 from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -139,14 +139,20 @@ def _breaches(
     document: dict[str, object], version: str, at: Callable[[str], None]
 ) -> Iterator[Fault]:
     # The official schemas take a moment to load, and only this check needs them.
-    from pytest_orchestrator._checks import cycles, examples, kinds, official, rules  # noqa: PLC0415
-    from pytest_orchestrator._checks.parts import parts  # noqa: PLC0415 - likewise
+    from pytest_orchestrator._checks.rules import (  # noqa: PLC0415
+        cycles,
+        examples,
+        kinds,
+        official,
+        own,
+    )
+    from pytest_orchestrator._checks.rules.parts import parts  # noqa: PLC0415 - likewise
 
     at("its parts")
     found = parts(document)
-    own = list(rules.rule_faults(Outline(document), found, version))
+    broken = list(own.rule_faults(Outline(document), found, version))
     at("the official schema")
-    told = rules.told_by(own)
+    told = own.told_by(broken)
     for fault in official.official_faults(document, version):
         if told.isdisjoint({(fault.pointer, ""), (fault.pointer, fault.what)}):
             yield fault
@@ -158,7 +164,7 @@ def _breaches(
     at("its rules")
     yield from kinds.kind_faults(document, found)
     yield from cycles.cycle_faults(document, found)
-    yield from own
+    yield from broken
     yield from examples.example_faults(document, version, found, at)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.judgement import Place
+from pytest_orchestrator._checks.confined.judgement import Place
 from pytest_orchestrator._domain.verdict import Verdict
 from pytest_orchestrator._run.tool_client import FINDINGS, FINE, NOT_JUDGED
 from pytest_orchestrator.errors import OrchestratorError
@@ -50,7 +50,7 @@ def _check(asked: argparse.Namespace) -> int:
 
 def _judge(file: Path, root: Path | None) -> Verdict:
     """What is wrong with a document, with files as they can be opened from here."""
-    from pytest_orchestrator._checks.confined import check_contract  # noqa: PLC0415 - on demand
+    from pytest_orchestrator._checks.confined.process import check_contract  # noqa: PLC0415 - on demand
 
     place = _place(file, root)
     verdict = check_contract(*place)
@@ -73,8 +73,8 @@ def _place(file: Path, root: Path | None) -> Place:
 
 
 def _diff(asked: argparse.Namespace) -> int:
-    from pytest_orchestrator._checks.confined import compare_contracts  # noqa: PLC0415 - on demand
-    from pytest_orchestrator._checks.judgement import kind_of  # noqa: PLC0415 - on demand
+    from pytest_orchestrator._checks.confined.judgement import kind_of  # noqa: PLC0415 - on demand
+    from pytest_orchestrator._checks.confined.process import compare_contracts  # noqa: PLC0415 - on demand
     from pytest_orchestrator._domain.change import is_breaking, told  # noqa: PLC0415 - on demand
 
     if kind_of(asked.old.name) != kind_of(asked.new.name):
@@ -96,7 +96,7 @@ def _diff(asked: argparse.Namespace) -> int:
 
 def _models(asked: argparse.Namespace) -> int:
     """Write the schema next to its page."""
-    from pytest_orchestrator._checks.models import schema_bytes  # noqa: PLC0415 - on demand
+    from pytest_orchestrator._checks.models.document import schema_bytes  # noqa: PLC0415 - on demand
 
     verdict = _judge(asked.file, None)
     if not verdict.passed:
@@ -109,7 +109,7 @@ def _models(asked: argparse.Namespace) -> int:
 
 
 def _tell(file: Path, verdict: Verdict) -> int:
-    from pytest_orchestrator._checks.rulebook import NOT_JUDGED as UNKNOWN  # noqa: PLC0415
+    from pytest_orchestrator._checks.rules.rulebook import NOT_JUDGED as UNKNOWN  # noqa: PLC0415
 
     if verdict.passed:
         print(f"{file}: fine")  # noqa: T201

@@ -16,7 +16,7 @@ class ContractReferee:
 
     def check(self, contract: Contract, document: Document, *, draft: bool) -> Judged:
         """Whether a document is valid and, unless it is a draft, covers what the runbook names."""
-        from pytest_orchestrator._checks.confined import judge_contract  # noqa: PLC0415 - on demand
+        from pytest_orchestrator._checks.confined.process import judge_contract  # noqa: PLC0415 - on demand
 
         operations = () if draft else contract.operations
         judged = judge_contract(
@@ -26,10 +26,10 @@ class ContractReferee:
 
     def changes(self, contract: Contract, old: Document, new: Document) -> tuple[Change, ...]:
         """How two revisions differ; what cannot be compared is taken to break everybody."""
-        from pytest_orchestrator._checks.confined import (  # noqa: PLC0415 - on demand
+        from pytest_orchestrator._checks.confined.judgement import Place  # noqa: PLC0415 - on demand
+        from pytest_orchestrator._checks.confined.process import (  # noqa: PLC0415 - on demand
             compare_contracts,
         )
-        from pytest_orchestrator._checks.judgement import Place  # noqa: PLC0415 - on demand
 
         found, verdict = compare_contracts(Place(*old), Place(*new), kind=contract.kind)
         return found + tuple(
@@ -38,7 +38,7 @@ class ContractReferee:
 
     def schema(self, contract: Contract, page: bytes) -> bytes | None:
         """The JSON Schema that is generated from a page of shared models."""
-        from pytest_orchestrator._checks.models import schema_bytes  # noqa: PLC0415 - on demand
+        from pytest_orchestrator._checks.models.document import schema_bytes  # noqa: PLC0415 - on demand
 
         schema, verdict = schema_bytes(page, contract.path)
         return schema if verdict.passed else None

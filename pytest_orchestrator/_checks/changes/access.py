@@ -12,7 +12,7 @@ from pytest_orchestrator._domain.change import Change, Direction, Effect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_orchestrator._checks.outline import Outline
+    from pytest_orchestrator._checks.comparison.outline import Outline
 
 _SERVER = frozenset(("name", "url"))
 # They do not change how one is let in; scopes do, but where they are asked for.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_orchestrator._checks.changes.levels import Level, Levels
     from pytest_orchestrator._checks.changes.pairs import Pairs
-    from pytest_orchestrator._checks.normal import Keywords
+    from pytest_orchestrator._checks.comparison.normal import Keywords
 
 # Allowing less below allows less here, and a schema that is not there allows everything.
 _BELOW = (

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pytest_orchestrator._checks.changes.operations import CALLED, CALLING, OperationChanges
 from pytest_orchestrator._checks.changes.parts import changed, differ, entries, part, remaining
 from pytest_orchestrator._checks.changes.schemas import SchemaChanges
+from pytest_orchestrator._checks.comparison.outline import Outline
 from pytest_orchestrator._checks.nodes import Node
-from pytest_orchestrator._checks.outline import Outline
 from pytest_orchestrator._domain.change import EFFECTS, Change, Direction
 
 if TYPE_CHECKING:

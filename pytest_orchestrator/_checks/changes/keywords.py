@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_orchestrator._checks.comparison.normal import Keywords
 from pytest_orchestrator._checks.nodes import Node, canonical, shown
-from pytest_orchestrator._checks.normal import Keywords
 from pytest_orchestrator._domain.change import Shift
 
 if TYPE_CHECKING:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from pytest_orchestrator._checks.comparison.normal import (
+    NULL,
+    SAYS_NOTHING,
+    Keywords,
+    normal,
+    topics,
+)
 from pytest_orchestrator._checks.nodes import Node, canonical, follow, join
-from pytest_orchestrator._checks.normal import NULL, SAYS_NOTHING, Keywords, normal, topics
 
 if TYPE_CHECKING:
-    from pytest_orchestrator._checks.outline import Outline
+    from pytest_orchestrator._checks.comparison.outline import Outline
 
 CHOICES = ("anyOf", "oneOf")
 # They speak of all properties but those beside them, so they stay where they are.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.changes.parts import changed, entries, part, remaining
-from pytest_orchestrator._checks.comparison import NO_PARAMETER, is_required, style
+from pytest_orchestrator._checks.comparison.operations import NO_PARAMETER, is_required, style
 from pytest_orchestrator._checks.nodes import Node, shown
 from pytest_orchestrator._domain.change import Change, Direction, Effect, Shift, effect_of
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_orchestrator._checks.changes.schemas import SchemaChanges
-    from pytest_orchestrator._checks.outline import Operation, Outline
+    from pytest_orchestrator._checks.comparison.outline import Operation, Outline
 
 _FIELD = frozenset(("content", "explode", "in", "name", "required", "schema", "style"))
 _BODY = frozenset(("content", "required"))

@@ -11,8 +11,8 @@ from pytest_orchestrator._domain.change import Change, Direction, Shift, effect_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_orchestrator._checks.normal import Keywords
-    from pytest_orchestrator._checks.outline import Outline
+    from pytest_orchestrator._checks.comparison.normal import Keywords
+    from pytest_orchestrator._checks.comparison.outline import Outline
 
 _DISCRIMINATOR = frozenset(("mapping", "propertyName"))
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_orchestrator._checks.changes.access import SecurityChanges, server_changes
 from pytest_orchestrator._checks.changes.messages import MessageChanges
 from pytest_orchestrator._checks.changes.parts import changed, differ, entries, part, remaining
+from pytest_orchestrator._checks.comparison.outline import METHODS
 from pytest_orchestrator._checks.nodes import Node
-from pytest_orchestrator._checks.outline import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_orchestrator._checks.changes.schemas import SchemaChanges
-    from pytest_orchestrator._checks.outline import Operation, Outline
+    from pytest_orchestrator._checks.comparison.outline import Operation, Outline
     from pytest_orchestrator._domain.change import Change, Direction
 
 _ITEM = frozenset((*METHODS, "additionalOperations", "parameters", "servers"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.changes.parts import differ
+from pytest_orchestrator._checks.comparison.schemas import SchemaComparison
 from pytest_orchestrator._checks.nodes import Node
-from pytest_orchestrator._checks.schema_comparison import SchemaComparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

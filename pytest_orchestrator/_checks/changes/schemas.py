@@ -13,8 +13,8 @@ from pytest_orchestrator._checks.changes.unchanged import Unchanged
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_orchestrator._checks.comparison.outline import Outline
     from pytest_orchestrator._checks.nodes import Node
-    from pytest_orchestrator._checks.outline import Outline
     from pytest_orchestrator._domain.change import Change, Direction
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_orchestrator._checks.nodes import Node, canonical
 
 if TYPE_CHECKING:
-    from pytest_orchestrator._checks.outline import Outline
+    from pytest_orchestrator._checks.comparison.outline import Outline
 
 _REFERENCE = re.compile(r'"\$ref": ("(?:[^"\\]|\\.)*")')
 

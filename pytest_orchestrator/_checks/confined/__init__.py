@@ -1,0 +1,1 @@
+"""Contracts, judged and compared in a process that can be stopped."""

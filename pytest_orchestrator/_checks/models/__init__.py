@@ -1,0 +1,1 @@
+"""Shared models: a page people read, and the JSON Schema made of it."""
