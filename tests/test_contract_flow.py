@@ -202,7 +202,7 @@ def test_task_begins_when_its_contract_is_published_and_others_do_not_wait(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("paths", [("/health", "/old", "/more"), ("/health",)])
-@pytest.mark.parametrize("is_over", [False, True])
+@pytest.mark.parametrize("is_over", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_task_that_began_on_the_draft_is_reconciled_afterwards(
     flow: Project, paths: tuple[str, ...], mode: tuple[str, ...], *, is_over: bool
 ) -> None:

@@ -40,6 +40,7 @@ def tutorial(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
     return pytester
 
 
+@pytest.mark.slow
 def test_tutorial_does_what_it_says(tutorial: pytest.Pytester) -> None:
     """Its gate says no to agents that do nothing, and yes to the solutions, on two workers."""
     nothing = tutorial.runpytest_subprocess("--agents=nop", "-n0")

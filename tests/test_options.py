@@ -94,6 +94,7 @@ def test_collecting_leaves_nothing_behind(project: Project) -> None:
     assert not (project.root / ".orchestrator").exists()
 
 
+@pytest.mark.slow
 def test_status_tells_where_a_run_stands(project: Project) -> None:
     """``--run-status`` prints phases and gates from the ledger and runs no test."""
     project.run("-n0", "--agents=nop", "-m", "phase1")
@@ -106,6 +107,7 @@ def test_status_tells_where_a_run_stands(project: Project) -> None:
     )
 
 
+@pytest.mark.slow
 def test_run_of_another_runbook_is_not_resumed(project: Project) -> None:
     """A run keeps to what its agents were told; another runbook needs another run."""
     project.run("-n0", "--agents=nop", "--run-id=mine", "-m", "phase1")

@@ -39,6 +39,7 @@ def test_run_ends_with_the_same_verdicts_in_every_mode(
 
 
 @pytest.mark.parametrize("mode", ONE_OR_TWO)
+@pytest.mark.slow
 def test_second_run_pays_for_nothing(project: Project, mode: tuple[str, ...]) -> None:
     """What is done is not done again, and unchanged verdicts are reused."""
     project.run(*mode)
@@ -63,6 +64,7 @@ def test_agent_that_does_nothing_is_found_out(project: Project, mode: tuple[str,
 
 
 @pytest.mark.parametrize("mode", ONE_OR_TWO)
+@pytest.mark.slow
 def test_one_phase_gets_what_it_needs_done_first(project: Project, mode: tuple[str, ...]) -> None:
     """``-m phase2`` on a fresh run carries out phase 1 and judges its gate on the way."""
     result = project.run("-m", "phase2", *mode)
