@@ -75,7 +75,19 @@ def is_fit_to_tell(finding: Finding, path: str) -> bool:
 # ---------------------------------------------------------------- refused
 
 
-@pytest.mark.parametrize("path", CASES)
+LONG = frozenset(
+    f"made/{name}.json"
+    for name in (
+        "diamond-not-evaluated", "misspelt-parameters", "misspelt-required", "misspelt-schemes",
+        "tower-any-of",
+    )
+)  # fmt: skip
+"""Cases that take seconds."""
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=pytest.mark.slow) if p in LONG else p for p in CASES]
+)
 def test_a_hostile_document_is_refused(root: Path, server: socket.socket, path: str) -> None:
     """Within five seconds, by its rules, with places and cures; and nobody is asked."""
     findings = check_contract(root, path, limits=Limits(wall_s=MAX_S)).findings
@@ -150,6 +162,7 @@ print(len([s for s in seen if s[0] == "open"]), told)
 """
 
 
+@pytest.mark.slow
 def test_nothing_outside_is_opened(root: Path) -> None:
     """Not even to look whether it is there."""
     paths = [

@@ -75,6 +75,7 @@ def test_phase_without_a_fixture_is_a_usage_error_with_the_missing_line(
     assert 'right_phase2 = phase_fixture("right", 2)' in told(result)
 
 
+@pytest.mark.slow
 def test_ini_keys_are_the_options_defaults(project: Project) -> None:
     """What is in the ini file holds unless the command line says otherwise."""
     project.write("pytest.ini", "[pytest]\ntestpaths = gates\norchestrator_agents = nop\n")
@@ -145,6 +146,7 @@ def test_gates_judge_the_tree_as_it_is_without_agents(project: Project) -> None:
     assert not project.starts()
 
 
+@pytest.mark.slow
 def test_another_tree_can_be_judged(project: Project, tmp_path: Path) -> None:
     """``--workspace`` names the tree; a gate whose forerunner was not judged on it is blocked."""
     for path in ("left/1.txt", "right/1.txt", "left/2.txt", "right/2.txt"):
