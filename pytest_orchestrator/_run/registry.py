@@ -95,18 +95,7 @@ class Registry:
             files: Its bytes by path, and those of files of its own it may refer to.
             draft: Whether it only stands in until the contract is published.
         """
-        files = self._completed(contract, files, draft=draft)
-        others = self._published_files(self._ledger.state(), but=contract.name)
-        digests = others | {path: digest_of(data) for path, data in files.items()}
-        key = (("draft", str(draft)), ("name", contract.name), *sorted(digests.items()))
-        if key not in self._judged:
-            with tempfile.TemporaryDirectory() as folder:
-                self._snapshots.lay_out(Path(folder), others)
-                for path, data in files.items():
-                    write_below(Path(folder), path, data)
-                document = Document(Path(folder), _path(contract, draft=draft))
-                self._judged[key] = self._referee.check(contract, document, draft=draft)
-        return self._judged[key]
+        return self._check(self._ledger.state(), contract, files, draft=draft)
 
     def publish(
         self,
@@ -145,12 +134,12 @@ class Registry:
         """
         files = self._completed(contract, files, draft=draft)
         self._require_publisher(contract, part, files, draft=draft)
-        judged = self.check(contract, files, draft=draft)
-        judged.verdict.raise_for_findings()
-        with self._ledger.lock("snapshots").held():
-            digests = {path: self._snapshots.store(data) for path, data in files.items()}
         while True:
             state = self._ledger.state()
+            judged = self._check(state, contract, files, draft=draft)
+            judged.verdict.raise_for_findings()
+            with self._ledger.lock("snapshots").held():
+                digests = {path: self._snapshots.store(data) for path, data in files.items()}
             head = state.contracts.get(contract.name)
             _require_expected(contract, head, expected)
             files_of_it = self._files(state, contract, digests, judged.made_of)
@@ -198,6 +187,22 @@ class Registry:
     def schema(self, contract: Contract, page: bytes) -> bytes | None:
         """What is generated from a page of shared models; ``None`` if it is no such page."""
         return self._referee.schema(contract, page) if contract.schema_path else None
+
+    def _check(
+        self, state: RunState, contract: Contract, files: Mapping[str, bytes], *, draft: bool
+    ) -> Judged:
+        files = self._completed(contract, files, draft=draft)
+        others = self._published_files(state, but=contract.name)
+        digests = others | {path: digest_of(data) for path, data in files.items()}
+        key = (("draft", str(draft)), ("name", contract.name), *sorted(digests.items()))
+        if key not in self._judged:
+            with tempfile.TemporaryDirectory() as folder:
+                self._snapshots.lay_out(Path(folder), others)
+                for path, data in files.items():
+                    write_below(Path(folder), path, data)
+                document = Document(Path(folder), _path(contract, draft=draft))
+                self._judged[key] = self._referee.check(contract, document, draft=draft)
+        return self._judged[key]
 
     def _completed(
         self, contract: Contract, files: Mapping[str, bytes], *, draft: bool

@@ -8,7 +8,7 @@ from pytest_orchestrator._checks.changes import changes
 from pytest_orchestrator._checks.confined.judgement import Compared, kind_of
 from pytest_orchestrator._checks.models.changes import model_changes
 from pytest_orchestrator._checks.models.document import read_models
-from pytest_orchestrator._checks.reading.bundle import read_bundle
+from pytest_orchestrator._checks.reading.bundle import FILES, read_bundle
 from pytest_orchestrator._checks.reading.files import read_below
 from pytest_orchestrator._checks.reading.limits import Unreadable
 from pytest_orchestrator._domain.verdict import Verdict
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_orchestrator._checks.confined.judgement import Kind, Place
+
+EMBEDDED = f"/{FILES}"
 
 
 def compare(old: Place, new: Place, kind: Kind | None, at: Callable[[str], None]) -> Compared:
@@ -38,7 +40,9 @@ def compare(old: Place, new: Place, kind: Kind | None, at: Callable[[str], None]
     at("what has changed")
     if read is _models and isinstance(before, dict) and isinstance(after, dict):
         return Compared(model_changes(before, after), verdict)
-    return Compared(changes(before, after), verdict)
+    # What other files say is compared where it is referred to; the rest of them is not meant.
+    told = tuple(change for change in changes(before, after) if change.pointer != EMBEDDED)
+    return Compared(told, verdict)
 
 
 def _openapi(place: Place) -> tuple[object, Verdict]:
