@@ -184,7 +184,7 @@ def test_tools_of_an_agent_whose_claim_was_lost_publish_nothing(bench: Bench) ->
 @pytest.fixture
 def publisher(bench: Bench, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of the publisher's agent."""
-    with tool_socket(bench.publisher, tmp_path / "sockets") as environment:
+    with tool_socket(bench.publisher, tmp_path / "sockets", "left") as environment:
         yield environment
 
 
@@ -276,7 +276,7 @@ def test_who_does_not_know_the_secret_is_not_let_in(publisher: dict[str, str]) -
 def test_door_is_closed_when_the_attempt_is_over(bench: Bench, tmp_path: Path) -> None:
     """The command says so; nothing is left of the socket, and no thread."""
     before = threading.active_count()
-    with tool_socket(bench.publisher, tmp_path / "sockets") as environment:
+    with tool_socket(bench.publisher, tmp_path / "sockets", "left") as environment:
         pass
 
     status, _, said = command(environment, "contracts", cwd=tmp_path)
@@ -287,11 +287,22 @@ def test_door_is_closed_when_the_attempt_is_over(bench: Bench, tmp_path: Path) -
     assert before == threading.active_count()
 
 
+def test_socket_that_somebody_left_is_replaced(bench: Bench, tmp_path: Path) -> None:
+    """Its owner was killed, and could not clear it away."""
+    left = tmp_path / "sockets" / "left.sock"
+    left.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(left))
+
+    with tool_socket(bench.publisher, tmp_path / "sockets", "left") as environment:
+        assert 0 == command(environment, "contracts", cwd=tmp_path)[0]
+
+
 def test_socket_of_a_deep_folder_is_elsewhere(bench: Bench, tmp_path: Path) -> None:
     """The kernel takes no more than about a hundred bytes for its path."""
     deep = tmp_path / ("d" * 120)
 
-    with tool_socket(bench.publisher, deep) as environment:
+    with tool_socket(bench.publisher, deep, "left") as environment:
         assert 0 == command(environment, "contracts", cwd=tmp_path)[0]
 
 

@@ -266,7 +266,8 @@ class PhaseRunner:
     def _ask(self, state: RunState, task: Task, attempt: int, context: str) -> AgentResult:
         stack = next((s.stack for s in self.plan.services.values() if s.agent == task.agent), "")
         tools = ContractTools(self.plan, self.ledger, self.registry, task, self.claim.token)
-        with tool_socket(tools, self.ledger.folder / "sockets") as environment:
+        sockets = self.ledger.folder / "sockets"
+        with tool_socket(tools, sockets, str(self.part)) as environment:
             assignment = Assignment(
                 task=task,
                 agent=self.plan.agents[task.agent],

@@ -33,21 +33,21 @@ _LONGEST_PATH = 100
 
 
 @contextlib.contextmanager
-def tool_socket(tools: Tools, folder: Path) -> Iterator[dict[str, str]]:
+def tool_socket(tools: Tools, folder: Path, name: str) -> Iterator[dict[str, str]]:
     """Answer commands for as long as the block lasts.
 
     Args:
         tools: What is called.
         folder: Where the socket is made, unless its path would be too long for one.
+        name: What it is called there; one that somebody who died has left is replaced.
 
     Yields:
         The environment that lets a command find the socket, and shows that it may.
     """
     with contextlib.ExitStack() as stack:
-        name = f"tools-{os.getpid()}.sock"
-        path = folder / name
+        path = folder / f"{name}.sock"
         if len(os.fsencode(path)) > _LONGEST_PATH:
-            path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / name
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "tools.sock"
         folder.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         server = stack.enter_context(_Server(str(path), tools))
