@@ -6,6 +6,10 @@ import json
 
 import pytest
 
+from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._plugin.referee import ContractReferee
+from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.registry import Registry
 from tests.project import Project, build
 
 RUNBOOK = """
@@ -269,3 +273,21 @@ def test_without_agents_nobody_knows_what_work_rests_on(flow: Project) -> None:
 
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*test_fits*")
+
+
+@pytest.mark.slow
+def test_verdict_is_not_reused_while_work_waits_to_be_mended(flow: Project) -> None:
+    """A gate that passed passes no more, once a contract breaks what it has judged."""
+    prepare(flow, draft_after_s=60, publish_when="", two_waits="")
+    flow.write("published.json", spec("/health", "/old"))
+    flow.run(*IN_TURN).assert_outcomes(passed=4)
+    registry = Registry(flow.plan, Ledger(flow.run_folder), ContractReferee())
+    contract = flow.plan.contracts["api"]
+    files = {contract.path: spec("/health").encode()}
+    assert registry.publish(contract, files, Part("left", 1)) is not None
+
+    result = flow.run(*IN_TURN, "gates/test_g1.py")
+
+    result.assert_outcomes(passed=2)
+    assert [0, 1] == [bool(start["context"]) for start in starts_of(flow, "right-two")]
+    result.stdout.no_fnmatch_line("*reused: nothing it judges has changed*")

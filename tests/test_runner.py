@@ -724,6 +724,31 @@ def test_generated_files_are_made_again_whatever_has_changed(tmp_path: Path) -> 
     assert [1, 2] == [assignment.attempt for assignment in bench.agents.asked]
 
 
+def test_generated_files_are_stale_until_somebody_is_told(tmp_path: Path) -> None:
+    """Another task with the new revision in hand does not make them anew by having it."""
+    document = small_document()
+    command = ["make", "{contract}", "{out}"]
+    document["contracts"]["api"]["generated"] = {
+        "right": {"command": command, "files": ["right/client.py"]}
+    }
+    document["tasks"]["right-three"] = {
+        "agent": "right", "phase": 3, "brief": "brief.md", "needs": ["api"]
+    }  # fmt: skip
+    bench = Bench(tmp_path, document)
+    bench.publish("one")
+    bench.run(RIGHT)
+    three = Part("right", 3)
+    bench.agents.work["right-three"] = [
+        lambda _: bench.publish("compatible two"), lambda _: None
+    ]  # fmt: skip
+
+    assert bench.run(three).status == "succeeded"
+
+    told = [(a.task.name, bool(a.error_context)) for a in bench.agents.asked]
+    assert [("right-two", False), ("right-three", False), ("right-three", True)] == told
+    assert not stale(bench.plan, bench.ledger.state())
+
+
 # ---------------------------------------------------------------- tools
 
 

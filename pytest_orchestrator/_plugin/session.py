@@ -21,6 +21,7 @@ from pytest_orchestrator._domain.event import (
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Part, Plan
 from pytest_orchestrator._domain.scheduler import gates_before, standing, why_blocked
+from pytest_orchestrator._domain.staleness import stale_work
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._plugin.referee import ContractReferee
 from pytest_orchestrator._run.git import Git
@@ -220,7 +221,9 @@ class RunSession:
             return False
         state = self.ledger.state()
         parts = self.plan.judged_by(gate)
-        if any(state.phase(p).status != "succeeded" for p in parts):
+        if any(
+            state.phase(p).status != "succeeded" or stale_work(self.plan, state, p) for p in parts
+        ):
             return False
         _, key = self.obtainer.key(state, gate)
         record = state.gate(gate).records.get(key)

@@ -255,8 +255,15 @@ class PhaseRunner:
     def _in_hand(
         self, state: RunState, task: Task, reconciles: tuple[str, ...]
     ) -> tuple[Revision, ...]:
-        names = dict.fromkeys((*(c.name for c in self.plan.consumed_by(task)), *reconciles))
-        heads = (state.contracts.get(name) for name in names)
+        built_on = state.built_on.get(task.agent, {})
+        # Files that were generated from an earlier revision are not made anew by any task that
+        # has a later one in hand, but by the one that is told of it.
+        names = {
+            c.name: None
+            for c in self.plan.consumed_by(task)
+            if task.agent not in c.generated or c.name not in built_on
+        }
+        heads = (state.contracts.get(name) for name in (*names, *reconciles))
         return tuple(
             Revision(name=head.name, revision=head.revision, sha256=head.sha256)
             for head in heads
