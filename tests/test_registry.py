@@ -196,6 +196,17 @@ def test_contract_is_another_one_when_what_it_refers_to_has_changed(desk: Desk) 
     assert {"docs/contracts/notes.md": digest(b"two")} == second.files
 
 
+def test_what_merely_lies_beside_is_no_part_of_a_contract(desk: Desk) -> None:
+    """A file of the publisher's own is, if the document refers to it."""
+    beside = {"left/used.json": b"1", "left/unused.json": b"2"}
+
+    event = desk.registry.publish(API, {API.path: b"see left/used.json", **beside}, LEFT)
+
+    assert event is not None
+    assert {"left/used.json": digest(b"1")} == event.files
+    assert desk.registry.publish(API, {API.path: b"see left/used.json"} | beside, LEFT) is None
+
+
 # ---------------------------------------------------------------- revisions
 
 

@@ -236,9 +236,10 @@ class Registry:
     def _files(
         self, state: RunState, contract: Contract, own: Mapping[str, str], made_of: frozenset[str]
     ) -> dict[str, str]:
-        """Digests of everything a document is made of, by path."""
+        """Digests of everything a document is made of, by path; not of what merely lies beside."""
         known = {**self._published_files(state, but=contract.name), **own}
-        return {path: known[path] for path in sorted(made_of | own.keys()) if path in known}
+        wanted = made_of | own.keys() & set(contract.all_paths)
+        return {path: known[path] for path in sorted(wanted) if path in known}
 
     def _next(
         self, state: RunState, contract: Contract, files: Mapping[str, str], part: Part, *,
