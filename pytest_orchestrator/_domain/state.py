@@ -218,8 +218,10 @@ def effect_of_later(revisions: Iterable[ContractPublished], held: Revision) -> E
         revisions: Of one contract, oldest first.
         held: Any of them.
     """
-    later = [event for event in revisions if event.revision > held.revision]
-    if not later or later[-1].sha256 == held.sha256:
+    every = tuple(revisions)
+    later = [event for event in every if event.revision > held.revision]
+    files = next((event.files for event in every if event.revision == held.revision), {})
+    if not later or (later[-1].sha256, later[-1].files) == (held.sha256, files):
         return None
     if held.revision == 0:
         return later[-1].effect_on_draft or "breaking"

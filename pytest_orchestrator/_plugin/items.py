@@ -102,9 +102,12 @@ class Items:
         gate = self._gate(item)
         if self.dry or not gate or item.nodeid in self._refused:
             return None
-        if not self.session.is_reusable(gate, item.nodeid):
-            return None
-        self.session.open_gate(gate)
+        try:
+            if not self.session.is_reusable(gate, item.nodeid):
+                return None
+            self.session.open_gate(gate)
+        except RunError:
+            return None  # its setup meets the same, and there it is reported
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         # What the test before this one left up for it comes down here, as after any test.
         call = pytest.CallInfo.from_call(

@@ -122,7 +122,11 @@ class ContractTools:
             raise BadCall(
                 f"there is no contract {name!r}; there are {', '.join(self.plan.contracts)}"
             )
-        files = {contract.path: content.encode(errors="surrogateescape")}
+        try:
+            data = content.encode(errors="surrogateescape")
+        except UnicodeEncodeError as error:
+            raise BadCall(f"content has half a character: {error}") from error
+        files = {**self.registry.beside(contract), contract.path: data}
         event = self.registry.publish(
             contract, files, self.task.part, expected=expected, token=self.token
         )
@@ -134,7 +138,11 @@ class ContractTools:
     def _read(self, arguments: Mapping[str, object]) -> ToolAnswer:
         name, revision = _text(arguments, "name"), _number(arguments, "revision")
         event, data = self.registry.read(name, revision)
-        if self.plan.contracts[name] in self.plan.consumed_by(self.task):
+        contract = self.plan.contracts[name]
+        # Files that were generated from an earlier revision are not made anew by reading this one.
+        known = self.ledger.state().built_on.get(self.task.agent, {})
+        keeps = self.task.agent in contract.generated and name in known
+        if contract in self.plan.consumed_by(self.task) and not keeps:
             held = Revision(name=name, revision=event.revision, sha256=event.sha256)
             part = str(self.task.part)
             self.ledger.append(

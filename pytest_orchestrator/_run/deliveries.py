@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._domain.plan import owns
+from pytest_orchestrator._domain.plan import Part, owns
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 from pytest_orchestrator.errors import GateFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_orchestrator._domain.plan import Contract, Part, Plan, Task
+    from pytest_orchestrator._domain.plan import Contract, Plan, Task
     from pytest_orchestrator._run.ledger import Ledger
     from pytest_orchestrator._run.registry import Registry
     from pytest_orchestrator._run.workspace import Workspaces
@@ -122,6 +122,8 @@ class Deliveries:
             head = state.contracts.get(contract.name)
             is_published = head is not None and head.revision > 0
             mine = contract.publisher == self.part.agent
+            if mine and head is not None and Part.parse(head.part).phase > self.part.phase:
+                continue  # a part that is done again does not put its own text in place of that
             if contract.name in names or (mine and is_published):
                 yield _Delivery(contract, draft=False)
             elif contract.draft is not None and owns(owned, contract.draft):

@@ -203,7 +203,8 @@ class Git:
 
     def files(self, tree: str, folder: str) -> tuple[str, ...]:
         """The paths of all files below a folder of a tree, links left out; sorted."""
-        entries = self("ls-tree", "-r", "-z", tree, "--", f"{folder}/").split("\0")
+        below = ("--", f"{folder}/") if folder else ()
+        entries = self("ls-tree", "-r", "-z", tree, *below).split("\0")
         return tuple(e.split("\t", 1)[1] for e in entries if e.startswith("100"))
 
     def read(self, commit: str, path: str) -> bytes | None:

@@ -114,8 +114,10 @@ class Ledger:
         if not lock.acquire():
             return None
         try:
-            if still(self.state()):
-                return lock, self.append(NodeClaimed(node=node, session=session, worker=worker))
+            # One claim after the other: of two parts of a lane, the second must see the first.
+            with self.lock("claims").held():
+                if still(self.state()):
+                    return lock, self.append(NodeClaimed(node=node, session=session, worker=worker))
         except BaseException:
             lock.release()
             raise

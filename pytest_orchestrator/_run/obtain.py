@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_orchestrator._domain.event import GateBlocked, GateOpened, PhaseFinished
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.scheduler import (
+    Decision,
     Need,
     Reuse,
     Run,
@@ -131,6 +132,9 @@ class Obtainer:
                 self._start_what_can(state, part)
             self._pause(state)
 
+    def _decide(self, state: RunState, part: Part) -> Decision:
+        return decide(self.plan, state, part, session=self.session, open_gates=self._open_gates)
+
     def _is_decided(self, state: RunState, part: Part) -> bool:
         return is_decided(self.plan, state, part, session=self.session)
 
@@ -168,8 +172,7 @@ class Obtainer:
         if part in asked:
             return
         asked.add(part)
-        decision = decide(self.plan, state, part, session=self.session, open_gates=self._open_gates)
-        match decision:
+        match self._decide(state, part):
             case Need(parts, gates):
                 for needed in sorted(parts):
                     self._start_what_can(state, needed, asked)
@@ -189,7 +192,7 @@ class Obtainer:
             node,
             session=self.session,
             worker=self.worker,
-            still=lambda s: not self._is_decided(s, part),
+            still=lambda s: isinstance(self._decide(s, part), Run | Wait),
         )
         if claimed is None:
             return

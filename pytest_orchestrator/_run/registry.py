@@ -184,6 +184,13 @@ class Registry:
         """The bytes with a digest."""
         return self._snapshots.read(digest)
 
+    def beside(self, contract: Contract) -> dict[str, bytes]:
+        """Files of its own that the latest revision of a contract refers to, by path."""
+        head = self._ledger.state().contracts.get(contract.name)
+        others = {p for c in self._plan.contracts.values() for p in c.all_paths}
+        files = head.files if head is not None else {}
+        return {p: self._snapshots.read(d) for p, d in files.items() if p not in others}
+
     def schema(self, contract: Contract, page: bytes) -> bytes | None:
         """What is generated from a page of shared models; ``None`` if it is no such page."""
         return self._referee.schema(contract, page) if contract.schema_path else None
@@ -214,12 +221,17 @@ class Registry:
         return {**files, path: schema} if path and schema is not None else dict(files)
 
     def _published_files(self, state: RunState, *, but: str) -> dict[str, str]:
+        """Digests by path: each contract as it is by now, and the draft it began with."""
+        places = {p: c.name for c in self._plan.contracts.values() for p in c.all_paths}
         files: dict[str, str] = {}
         for name, revisions in state.revisions.items():
-            if name != but and name in self._plan.contracts:
-                contract = self._plan.contracts[name]
-                for event in (revisions[0], revisions[-1]):
-                    files |= self._digests(contract, event)
+            if name == but or name not in self._plan.contracts:
+                continue
+            drafts = [event for event in revisions[:1] if event.revision == 0]
+            for event in (*drafts, revisions[-1]):
+                of_it = self._digests(self._plan.contracts[name], event)
+                # What it refers to of another contract is that one's to show.
+                files |= {p: d for p, d in of_it.items() if places.get(p, name) == name}
         return files
 
     def _require_publisher(

@@ -17,7 +17,7 @@ from pytest_orchestrator._domain.event import (
 )
 from pytest_orchestrator._domain.plan import owns
 from pytest_orchestrator._domain.scheduler import awaited_for, missing_for
-from pytest_orchestrator._domain.staleness import stale_work
+from pytest_orchestrator._domain.staleness import stale, stale_work
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 from pytest_orchestrator._run.contract_tools import ContractTools
 from pytest_orchestrator._run.registry import references
@@ -136,7 +136,7 @@ class PhaseRunner:
             waits = {t.name: self._missing(state, t, but=awaited[t.name]) for t in todo}
             task = next((t for t in todo if not (waits[t.name] or awaited[t.name])), None)
             if task is not None:
-                done = self._until_done(task, done.commit, context)
+                done = self._begun(state, task, done.commit, context)
                 context = ""
                 if not done.verdict.passed:
                     return done, {}
@@ -149,6 +149,17 @@ class PhaseRunner:
         for name, reason in parked.items():
             self._write(TaskParked(part=str(self.part), task=name, reason=reason))
         return done, parked
+
+    def _begun(self, state: RunState, task: Task, commit: str, context: str) -> _Done:
+        """Have a task done; one that was given back for a contract is still told of that."""
+        unmended = [
+            each
+            for each in stale(self.plan, state)
+            if each.agent == task.agent and each.held.name in state.reconciles.get(task.name, ())
+        ]
+        told = "\n".join(filter(None, (*map(self._outdated, unmended), context)))
+        names = tuple(each.held.name for each in unmended)
+        return self._until_done(task, commit, told, reconciles=names)
 
     def _reconciled(self, done: _Done) -> _Done:
         """Give back what rests on a revision of a contract that a later one breaks."""

@@ -39,7 +39,9 @@ class Snapshots:
         digest = digest_of(data)
         path = self._folder / digest
         if path.exists():
-            return digest
+            if digest_of(path.read_bytes()) == digest:
+                return digest
+            path.unlink()  # somebody has changed it
         self._folder.mkdir(parents=True, exist_ok=True)
         for left in self._folder.glob(f"{_UNFINISHED}*"):
             left.unlink()

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from pytest_orchestrator._domain.agent import Tools
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 10.0
+"""Seconds for which somebody who asks may keep the other side, and so an end, waiting."""
 _MOST_AT_ONCE = 4
 _LONGEST_PATH = 100
 """Bytes of a Unix socket's path; the kernel's limit is 104 on macOS, 108 on Linux."""
@@ -60,8 +61,9 @@ def tool_socket(tools: Tools, folder: Path, name: str) -> Iterator[dict[str, str
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-    block_on_close = False
+    # What was asked is answered before the attempt is looked at: nothing is published after it.
+    daemon_threads = False
+    block_on_close = True
 
     def __init__(self, path: str, tools: Tools) -> None:
         self.tools = tools
