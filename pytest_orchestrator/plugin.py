@@ -53,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     # Where a nested session keeps its ledger: not for people.
     group.addoption("--run-folder", dest="orchestrator_run_folder", help=SUPPRESS)
+    group.addoption("--of-run", dest="orchestrator_of_run", help=SUPPRESS)
 
 
 @pytest.hookimpl(tryfirst=True)

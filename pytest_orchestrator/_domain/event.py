@@ -151,6 +151,8 @@ class GateOpened(_Event):
     key: str
     """Digest of all that is judged and of what judges it."""
     tests: tuple[str, ...]
+    built: dict[str, str] = Field(default_factory=dict)
+    """What is judged: the commit of each part; empty if it is a tree as it is."""
 
 
 class GateTestFinished(_Event):

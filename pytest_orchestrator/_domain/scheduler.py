@@ -88,7 +88,11 @@ def standing(state: RunState, gate: str, *, session: str) -> tuple[Outcome | Non
         return (Outcome.BLOCKED, reason) if blocked_session == session else (None, "")
     if known.record is None:
         return None, ""
-    return known.record.verdict(), known.record.reason()
+    verdict = known.record.verdict()
+    again = [p for p, commit in sorted(known.built.items()) if state.phase(p).commit != commit]
+    if verdict is not None and again:
+        return Outcome.BLOCKED, f"{again[0]} was done again after it was judged; run it again"
+    return verdict, known.record.reason()
 
 
 def gates_before(plan: Plan, node: Part | str) -> tuple[str, ...]:

@@ -69,7 +69,8 @@ class GateRecord:
 
     def verdict(self) -> Outcome | None:
         """The gate's verdict; ``None`` while a test is missing and none has failed."""
-        known = set(self.outcomes.values())
+        counted = self.tests or self.outcomes
+        known = {outcome for test, outcome in self.outcomes.items() if test in counted}
         if Outcome.FAILED in known:
             return Outcome.FAILED
         worse = [o for o in Outcome if o in known and o is not Outcome.PASSED]
@@ -98,6 +99,8 @@ class GateState:
     """The key it was opened with last."""
     opened_s: float = 0.0
     """When it was opened last."""
+    built: dict[str, str] = field(default_factory=dict)
+    """The commits it was opened for last, by part."""
     blocked: tuple[str, str] | None = None
     """Session and reason, if the last thing known is that it could not judge."""
 
@@ -303,6 +306,7 @@ def _opened(state: RunState, entry: Entry, event: GateOpened) -> RunState:
         records={**gate.records, event.key: record},
         current=event.key,
         opened_s=entry.at_s,
+        built=event.built,
         blocked=None,
     )
     return replace(state, gates={**state.gates, event.gate: gate})

@@ -81,6 +81,7 @@ def make_settings(config: pytest.Config, plan: Plan, project: Project) -> Settin
         folder=nested or str(RUNS / _run_id(config, agents, identity)),
         workspace=_workspace(config, agents),
         alone=bool(nested or config.getoption("orchestrator_lane")),
+        of_run=config.getoption("orchestrator_of_run") or "",
     )
 
 

@@ -82,13 +82,14 @@ class _Run:
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         tree = workspaces.lay_out(self.order.tree, gate)
         folder = _fresh(self.folder / "judged" / gate)
-        state = judge(self.project, tree, [self.plan.gates[gate]], folder)
+        state = judge(self.project, tree, [self.plan.gates[gate]], folder, run=self.folder)
         record = state.gate(gate).record
         if record is None or not record.tests:
             reason = f"{self.plan.gates[gate].tests} has no tests of {gate}: it cannot pass"
             self._write(GateBlocked(gate=gate, session=self.order.session, reason=reason))
             return
-        self._write(GateOpened(gate=gate, key=key, tests=record.tests))
+        built = self.order.built
+        self._write(GateOpened(gate=gate, key=key, tests=record.tests, built=built))
         for test, outcome in record.outcomes.items():
             reason = record.reasons[test]
             self._write(

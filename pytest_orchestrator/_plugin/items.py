@@ -200,7 +200,7 @@ class Items:
             return ()
         if fixture == AGREEMENT:
             return plan.generated_before(gate)
-        return plan.consumed_before(gate) if self.session.with_agents else ()
+        return plan.consumed_before(gate) if self.session.record_of_work is not None else ()
 
     def _gate(self, item: pytest.Item) -> str:
         marker = item.get_closest_marker("gate")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +59,7 @@ class Settings:
         workspace: The tree the gates judge when no agent works.
         alone: Whether gates judge without asking what the gates before them said: on
             behalf of another session, or one lane by itself.
+        of_run: Without agents: the folder of the run that has built the tree; may be empty.
     """
 
     session: str
@@ -68,6 +69,7 @@ class Settings:
     folder: str
     workspace: str
     alone: bool = False
+    of_run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,8 @@ class Judged:
 
     tree: Path
     key: str
+    built: dict[str, str] = field(default_factory=dict)
+    """The commits of the parts it judges; empty if it is a tree as it is."""
 
 
 class RunSession:
@@ -113,6 +117,13 @@ class RunSession:
     def ledger(self) -> Ledger:
         """The run's ledger, opened when it is first needed."""
         return Ledger(self.folder)
+
+    @cached_property
+    def record_of_work(self) -> Ledger | None:
+        """The ledger that tells how the judged tree came to be; ``None`` if nobody knows."""
+        if self.with_agents:
+            return self.ledger
+        return Ledger(Path(self.settings.of_run)) if self.settings.of_run else None
 
     @cached_property
     def workspaces(self) -> Workspaces:
@@ -212,7 +223,9 @@ class RunSession:
         tests = self.tests.get(gate, ())
         fresh = known.current == judged.key and known.opened_s >= state.session_started_s
         if not fresh or known.record is None or known.record.tests != tests:
-            self.ledger.append(GateOpened(gate=gate, key=judged.key, tests=tests))
+            self.ledger.append(
+                GateOpened(gate=gate, key=judged.key, tests=tests, built=judged.built)
+            )
         return judged
 
     def is_reusable(self, gate: str, test: str) -> bool:
@@ -244,23 +257,23 @@ class RunSession:
         self.ledger.append(event)
 
     def revisions(self, contract: str) -> dict[int, bytes]:
-        """The exact bytes of every revision the run has of a contract; empty without agents."""
-        if not self.with_agents:
+        """The exact bytes of every revision the run has of a contract; empty without a run."""
+        if self.record_of_work is None:
             return {}
-        snapshots = snapshots_of(self.ledger)
-        events = self.ledger.state().revisions.get(contract, ())
+        snapshots = snapshots_of(self.record_of_work)
+        events = self.record_of_work.state().revisions.get(contract, ())
         return {event.revision: snapshots.read(event.sha256) for event in events}
 
     def changes(self, contract: str, old: int, new: int) -> tuple[Change, ...]:
         """What has changed from one revision of a contract to another."""
-        registry = Registry(self.plan, self.ledger, ContractReferee())
+        registry = Registry(self.plan, self.record_of_work or self.ledger, ContractReferee())
         return registry.changes(contract, old, new)
 
     def built_on(self, contract: str, consumer: str) -> tuple[int, str] | None:
         """Revision and digest of the contract a consumer's work rests on; ``None``: not known."""
-        if not self.with_agents:
+        if self.record_of_work is None:
             return None
-        known = self.ledger.state().built_on.get(consumer, {}).get(contract)
+        known = self.record_of_work.state().built_on.get(consumer, {}).get(contract)
         return (known[0].revision, known[0].sha256) if known else None
 
     def _judged_tree(self, gate: str) -> Judged:
@@ -280,7 +293,8 @@ class RunSession:
         if reason:
             raise Blocked(f"{BLOCKED}{reason}")
         tree, key = self.obtainer.key(state, gate)
-        return Judged(self.workspaces.lay_out(tree, gate), key)
+        built = self.obtainer.built(state, gate)
+        return Judged(self.workspaces.lay_out(tree, gate), key, built)
 
     def _require_gates_before(self, gate: str) -> None:
         """Without agents: the gates before this one must have passed on this very tree."""

@@ -38,8 +38,9 @@ class Project:
 
 
 def judge(
-    project: Project, tree: Path, gates: Sequence[Gate], folder: Path, *, lane: str = ""
-) -> RunState:
+    project: Project, tree: Path, gates: Sequence[Gate], folder: Path, *, lane: str = "",
+    run: Path | None = None,
+) -> RunState:  # fmt: skip
     """Run the gates' tests on a tree and return what they recorded.
 
     Args:
@@ -48,6 +49,7 @@ def judge(
         gates: The gates.
         folder: Where the nested session keeps its ledger and log; made new.
         lane: Only the tests of this lane; empty for all.
+        run: The folder of the run whose ledger tells what the tree rests on; ``None``: none.
 
     Raises:
         Infra: pytest itself could not run; has the end of what it printed.
@@ -55,6 +57,7 @@ def judge(
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "pytest.log"
     options = [f"--gate={gate.name}" for gate in gates] + ([f"--lane={lane}"] if lane else [])
+    options += [f"--of-run={run}"] if run else []
     with log.open("wb") as output:
         done = subprocess.run(
             [*_command(project, tree, folder), *options, *(gate.tests for gate in gates)],
@@ -89,9 +92,18 @@ def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
 
 
-def gate_key(plan: Plan, project: Project, gate: str, tree: str) -> str:
-    """Digest of all a gate's verdict rests on: what is judged, and what judges it."""
+def gate_key(plan: Plan, project: Project, gate: str, tree: str, rests_on: str = "") -> str:
+    """Digest of all a gate's verdict rests on: what is judged, and what judges it.
+
+    Args:
+        plan: The plan of this run.
+        project: Whose gates judge.
+        gate: The gate's name.
+        tree: What it judges.
+        rests_on: What of contracts the judged work was built on; empty if nobody knows.
+    """
     digest = sha256(tree.encode())
+    digest.update(rests_on.encode())
     digest.update(plan.gates[gate].model_dump_json().encode())
     digest.update(plan.model_dump_json(include={"services", "stacks", "contracts"}).encode())
     digest.update(f"{platform.python_version()} {sys.platform}".encode())

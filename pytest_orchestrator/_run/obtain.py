@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.event import GateBlocked, GateOpened, PhaseFinished
@@ -55,6 +55,8 @@ class Order:
     tree: str = ""
     """For a gate: the tree id it judges."""
     key: str = ""
+    built: dict[str, str] = field(default_factory=dict)
+    """For a gate: the commits of the parts it judges."""
 
 
 class Obtainer:
@@ -97,7 +99,7 @@ class Obtainer:
         self.agents = agents
         self.tick = tick
         self._open_gates = frozenset(plan.gates) - selected
-        self._keys: dict[str, tuple[str, str]] = {}
+        self._keys: dict[str, tuple[object, tuple[str, str]]] = {}
         self._runners: list[subprocess.Popen[bytes]] = []
 
     def part(self, part: Part) -> PhaseState:
@@ -245,7 +247,8 @@ class Obtainer:
         fresh = record is not None and record.judged_s >= state.session_started_s
         if record is not None and verdict is not None and (fresh or verdict is Outcome.PASSED):
             if known.current != key or known.opened_s < state.session_started_s:
-                self.ledger.append(GateOpened(gate=gate, key=key, tests=record.tests))
+                built = self.built(state, gate)
+                self.ledger.append(GateOpened(gate=gate, key=key, tests=record.tests, built=built))
             self._open_gates -= {gate}
             return
         claimed = self.ledger.claim(
@@ -263,17 +266,22 @@ class Obtainer:
                 self._open_gates -= {gate}
                 lock.release()
                 return
-            self._spawn(gate, lock, token, tree=tree, key=key)
+            self._spawn(gate, lock, token, tree=tree, key=key, built=self.built(state, gate))
 
     def key(self, state: RunState, gate: str) -> tuple[str, str]:
-        """The tree a gate judges and the key of its verdict, once all it needs is decided.
-
-        What is decided does not change within a session, so this is computed once.
-        """
-        if gate not in self._keys:
+        """The tree a gate judges and the key of its verdict, once all it needs is decided."""
+        built = tuple(sorted(self.built(state, gate).items()))
+        rests_on = _rests_on(self.plan, state, gate)
+        known = self._keys.get(gate)
+        if known is None or known[0] != (built, rests_on):
             tree = self.workspaces.merge(state, self.plan.judged_by(gate))
-            self._keys[gate] = tree, gate_key(self.plan, self.project, gate, tree)
-        return self._keys[gate]
+            key = gate_key(self.plan, self.project, gate, tree, rests_on)
+            known = self._keys[gate] = ((built, rests_on), (tree, key))
+        return known[1]
+
+    def built(self, state: RunState, gate: str) -> dict[str, str]:
+        """The commits of the parts a gate judges."""
+        return {str(part): state.phase(part).commit for part in self.plan.judged_by(gate)}
 
     def _is_judged(self, state: RunState, gate: str, key: str) -> bool:
         record = state.gate(gate).records.get(key)
@@ -286,14 +294,16 @@ class Obtainer:
         )
 
     def _spawn(
-        self, node: str, lock: FileLock, token: int, *, tree: str = "", key: str = ""
-    ) -> None:
+        self, node: str, lock: FileLock, token: int, *, tree: str = "", key: str = "",
+        built: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
         """Start a runner that holds the claim's lock; ours is let go."""
         assert lock.fd is not None  # noqa: S101 - just claimed
         order = Order(
             node=node, session=self.session, token=token, lock_fd=lock.fd,
             run_folder=str(self.ledger.folder), root=str(self.project.root),
             runbook=str(self.project.runbook), agents=self.agents, tree=tree, key=key,
+            built=built or {},
         )  # fmt: skip
         logs = self.ledger.folder / "logs"
         logs.mkdir(exist_ok=True)
@@ -307,3 +317,13 @@ class Obtainer:
             )  # fmt: skip
         lock.release()
         self._runners.append(runner)
+
+
+def _rests_on(plan: Plan, state: RunState, gate: str) -> str:
+    """What the consumers a gate judges were built on, and what is published by now."""
+    lines = []
+    for contract, consumer in plan.consumed_before(gate):
+        held = state.built_on.get(consumer, {}).get(contract)
+        head = state.contracts.get(contract)
+        lines.append(f"{contract} {consumer} {held and held[0].sha256} {head and head.sha256}")
+    return "\n".join(lines)
