@@ -16,7 +16,7 @@ from pytest_orchestrator._domain.event import (
     TaskParked,
 )
 from pytest_orchestrator._domain.scheduler import first_line, standing
-from pytest_orchestrator._domain.staleness import stale
+from pytest_orchestrator._domain.staleness import stale, stale_work
 from pytest_orchestrator._domain.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -90,6 +90,22 @@ def not_passed(state: RunState, session: str, gates: Collection[str]) -> tuple[s
         gate
         for gate in sorted(gates)
         if standing(state, gate, session=session)[0] is not Outcome.PASSED
+    )
+
+
+def left_undone(plan: Plan, state: RunState, session: str) -> tuple[str, ...]:
+    """The parts that did not succeed in a session, or whose work a contract has broken since.
+
+    A part may fail after its test has passed: it is taken up again when a contract changes.
+    """
+    return tuple(
+        str(part)
+        for part in plan.parts
+        if (
+            state.phase(part).status in {"failed", "parked"}
+            and state.phase(part).session == session
+        )
+        or stale_work(plan, state, part)
     )
 
 

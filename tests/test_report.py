@@ -26,7 +26,13 @@ from pytest_orchestrator._domain.event import (
 )
 from pytest_orchestrator._domain.state import RunState
 from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator._report import REASON_WIDTH, event_line, not_passed, summary_lines
+from pytest_orchestrator._report import (
+    REASON_WIDTH,
+    event_line,
+    left_undone,
+    not_passed,
+    summary_lines,
+)
 from tests.histories import claimed, finished, judged, small_plan, state_after
 
 PLAN = small_plan()
@@ -176,6 +182,30 @@ def test_long_reason_is_cut() -> None:
 
     assert line.endswith("x…")
     assert line.count("x") == REASON_WIDTH - 1
+
+
+def test_parts_that_are_left_undone_are_listed() -> None:
+    """What failed or was parked in this session, and what a contract has broken since."""
+    held = Revision(name="api", revision=0, sha256="draft")
+    right = {"part": "right_phase2", "task": "right-two", "attempt": 1}
+    state = state_after(
+        claimed("left_phase1", "before"),
+        finished("left_phase1", "failed", "before"),
+        claimed("left_phase2"),
+        finished("left_phase2", "failed"),
+        claimed("right_phase1"),
+        finished("right_phase1"),
+        claimed("right_phase2"),
+        AttemptStarted.model_validate(right | {"contracts": (held,)}),
+        AttemptFinished.model_validate(right | {"status": "succeeded"}),
+        finished("right_phase2"),
+        ContractPublished(name="api", revision=0, sha256="draft", part="writer_phase0"),
+        ContractPublished(
+            name="api", revision=1, sha256="real", part="left_phase2", effect_on_draft="breaking"
+        ),
+    )
+
+    assert ("left_phase2", "right_phase2") == left_undone(PLAN, state, "now")
 
 
 def test_gates_that_have_not_passed_are_listed() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.plan import Part
+from pytest_orchestrator._domain.scheduler import gates_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,6 +126,9 @@ def _needs(
     for part in item.parts:
         if runners.get(part, index) == index:
             todo.append(part)
+            # Also those before who publishes what it waits for: this test would keep them waiting.
+            for gate in gates_before(plan, part):
+                found |= gates.get(gate, set())
         else:
             found.add(runners[part])
     seen: set[Part | str] = set(todo)

@@ -49,6 +49,8 @@ class PhaseState:
     """Attempts so far, by task."""
     died: int = 0
     """How often whoever carried it out has died, in the session that claimed it last."""
+    mends: int = 0
+    """Attempts at what a changed contract had broken, in the session that claimed it last."""
     parked: dict[str, str] = field(default_factory=dict)
     """What each parked task waits for."""
     claimed_s: float = 0.0
@@ -69,8 +71,7 @@ class GateRecord:
 
     def verdict(self) -> Outcome | None:
         """The gate's verdict; ``None`` while a test is missing and none has failed."""
-        counted = self.tests or self.outcomes
-        known = {outcome for test, outcome in self.outcomes.items() if test in counted}
+        known = set(self.outcomes.values())
         if Outcome.FAILED in known:
             return Outcome.FAILED
         worse = [o for o in Outcome if o in known and o is not Outcome.PASSED]
@@ -175,7 +176,9 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - 
             tasks_done = state.tasks_done - {event.task}
             reconciles = {**state.reconciles, event.task: event.reconciles}
             state = replace(state, tasks_done=tasks_done, in_hand=in_hand, reconciles=reconciles)
-            return _with_phase(state, event.part, replace(phase, attempts=attempts))
+            mends = phase.mends + bool(event.reconciles)
+            phase = replace(phase, attempts=attempts, mends=mends)
+            return _with_phase(state, event.part, phase)
         case AttemptFinished():
             done = {event.task} if event.status == "succeeded" else set()
             spent = state.cost_usd + event.cost_usd
@@ -277,6 +280,7 @@ def _claimed(state: RunState, entry: Entry, event: NodeClaimed) -> RunState:
         built=before.built,
         attempts=before.attempts,
         died=died,
+        mends=before.mends if before.session == event.session else 0,
         claimed_s=entry.at_s,
         token=entry.id,
     )

@@ -16,7 +16,7 @@ from pytest_orchestrator._domain.event import GateTestFinished, SessionCancelled
 from pytest_orchestrator._domain.order import Item, item_graph
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator._report import not_passed, summary_lines
+from pytest_orchestrator._report import left_undone, not_passed, summary_lines
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator.errors import OrchestratorError
@@ -104,12 +104,12 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Give green only to a session whose gates have all passed."""
+        """Give green only to a session whose gates have passed, and whose phases stand."""
         if not self.orchestrating:
             return
         self._end_runners()
         clean = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-        if exitstatus in clean and self.not_passed():
+        if exitstatus in clean and (self.not_passed() or self._left_undone()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(trylast=True)
@@ -124,6 +124,12 @@ class Controller:
         state = self.session.ledger.state()
         expected = self.session.selected | self._whole_gates()
         return not_passed(state, self.session.settings.session, expected)
+
+    def _left_undone(self) -> tuple[str, ...]:
+        session = self.session
+        if not session.with_agents:
+            return ()
+        return left_undone(session.plan, session.ledger.state(), session.settings.session)
 
     def _whole_gates(self) -> frozenset[str]:
         """The gates whose modules were asked for as a whole; one without tests is not passed."""

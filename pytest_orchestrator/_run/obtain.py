@@ -98,6 +98,7 @@ class Obtainer:
         self.worker = worker
         self.agents = agents
         self.tick = tick
+        self._selected = selected
         self._open_gates = frozenset(plan.gates) - selected
         self._keys: dict[str, tuple[object, tuple[str, str]]] = {}
         self._runners: list[subprocess.Popen[bytes]] = []
@@ -183,9 +184,18 @@ class Obtainer:
             case Run() | Wait():
                 self._start_part(part)
                 for publishing in sorted(self.plan.awaited_by(part)):
-                    self._start_what_can(state, publishing, asked)
+                    if not self._is_behind_a_selected_gate(state, publishing):
+                        self._start_what_can(state, publishing, asked)
             case Reuse():
                 pass
+
+    def _is_behind_a_selected_gate(self, state: RunState, part: Part) -> bool:
+        """Whether a gate before a part is still to be judged by tests of this session."""
+        return any(
+            standing(state, gate, session=self.session)[0] is None
+            for gate in gates_before(self.plan, part)
+            if gate in self._selected
+        )
 
     def _start_part(self, part: Part) -> None:
         """Claim a part and start its runner; nothing happens if somebody alive has it."""

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pytest_orchestrator._run.watch import Claim, Watch
     from pytest_orchestrator._run.workspace import Workspaces
 
+MENDS = 3
+"""How often a part is mended in one session, in attempts of a task, before it has failed."""
 LISTEN_S = 0.01
 """Seconds between two looks at the ledger while a task waits for a contract."""
 
@@ -167,6 +169,10 @@ class PhaseRunner:
             work = stale_work(self.plan, self.ledger.state(), self.part)
             if not work:
                 break
+            if self.ledger.state().phase(self.part).mends >= MENDS * self.budget.max_attempts:
+                held = work[0].held.name
+                what = f"contract {held} keeps changing beneath it; have its publisher settle it"
+                return _Done(done.commit, Verdict(held, (Finding(held, what, "unsettled"),)))
             task = self.plan.tasks[work[0].task]
             mine = [each for each in work if each.task == task.name]
             told = "\n".join(map(self._outdated, mine))
