@@ -160,6 +160,26 @@ def test_a_call_that_makes_no_sense_is_answered(
     assert answer.text.startswith(told)
 
 
+def test_half_a_character_is_answered(bench: Bench) -> None:
+    """JSON can write one, but no file can hold it."""
+    answer = publish(bench.publisher, "\ud800")
+
+    assert answer.status == 2
+    assert answer.text.startswith("content has half a character")
+
+
+def test_files_of_the_last_revision_are_there_for_the_next(bench: Bench) -> None:
+    """A tool sends one document; what that refers to beside it was published before."""
+    files = {API.path: b"see left/part.json", "left/part.json": b"{}"}
+    first = bench.registry.publish(API, files, LEFT)
+
+    answer = publish(bench.publisher, "see left/part.json again")
+
+    assert answer.status == 0
+    assert first is not None
+    assert bench.ledger.state().contracts["api"].files == first.files != {}
+
+
 def test_tools_are_described_for_models(bench: Bench) -> None:
     """What is required exists, and every description can be called by its name."""
     for each in bench.publisher.descriptions:

@@ -207,6 +207,29 @@ def test_what_merely_lies_beside_is_no_part_of_a_contract(desk: Desk) -> None:
     assert desk.registry.publish(API, {API.path: b"see left/used.json"} | beside, LEFT) is None
 
 
+def test_nobody_is_shown_an_old_copy_of_anothers_file(desk: Desk) -> None:
+    """What a contract refers to of another is shown as that other one has it by now."""
+    desk.publish(b"one", NOTES, WRITER)
+    desk.publish(b"see docs/contracts/notes.schema.json")
+    desk.publish(b"two", NOTES, WRITER)
+
+    shown = desk.registry.shown(desk.ledger.state())
+
+    assert b"TWO" == desk.registry.snapshot(shown["docs/contracts/notes.schema.json"])
+
+
+def test_snapshot_that_was_damaged_is_mended_by_publishing_it_again(desk: Desk) -> None:
+    """As its error says."""
+    desk.publish(b"one")
+    (stored,) = (desk.ledger.folder / "contracts").iterdir()
+    stored.chmod(0o644)
+    stored.write_bytes(b"damaged")
+
+    desk.publish(b"one")
+
+    assert b"one" == desk.registry.read("api")[1]
+
+
 # ---------------------------------------------------------------- revisions
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -26,11 +28,13 @@ from pytest_orchestrator._domain.scheduler import is_decided
 from pytest_orchestrator._domain.staleness import stale
 from pytest_orchestrator._domain.state import PhaseState
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
+from pytest_orchestrator._run import tool_client
 from pytest_orchestrator._run.deliveries import Deliveries
 from pytest_orchestrator._run.ledger import Fenced, Ledger
 from pytest_orchestrator._run.registry import Registry
 from pytest_orchestrator._run.runner import PhaseRunner
 from pytest_orchestrator._run.snapshots import digest_of
+from pytest_orchestrator._run.tool_client import VARIABLE
 from pytest_orchestrator._run.watch import Claim, Watch
 from pytest_orchestrator._run.workspace import Workspaces
 from tests.histories import finished, judged, small_document
@@ -746,7 +750,110 @@ def test_generated_files_are_stale_until_somebody_is_told(tmp_path: Path) -> Non
     assert not stale(bench.plan, bench.ledger.state())
 
 
+@pytest.mark.parametrize("session", ["now", "later"])
+def test_mend_that_was_interrupted_is_not_begun_blindly(bench: Bench, session: str) -> None:
+    """Whoever goes on with it is told the differences, at once, and once is enough."""
+    bench.publish("one")
+    bench.run(RIGHT)
+    bench.publish("breaking two")
+
+    def dies(_: Assignment) -> None:
+        raise KeyboardInterrupt
+
+    bench.agents.work["right-two"] = [dies, writes("right/mended")]
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(RIGHT)
+
+    assert bench.run(RIGHT, session).status == "succeeded"
+
+    assert 3 == len(bench.agents.asked)
+    assert "one became breaking two" in bench.agents.asked[-1].error_context
+    assert not stale(bench.plan, bench.ledger.state())
+
+
+def test_reading_a_contract_does_not_make_generated_files_anew(tmp_path: Path) -> None:
+    """They are still given back to be made of the latest revision."""
+    document = small_document()
+    document["contracts"]["api"]["generated"] = {
+        "right": {"command": ["make", "{contract}", "{out}"], "files": ["right/client.py"]}
+    }
+    document["tasks"]["right-three"] = {
+        "agent": "right", "phase": 3, "brief": "brief.md", "needs": ["api"]
+    }  # fmt: skip
+    bench = Bench(tmp_path, document)
+    bench.publish("one")
+    bench.run(RIGHT)
+    bench.publish("compatible two")
+
+    def reads(assignment: Assignment) -> None:
+        assert assignment.contract_tools is not None
+        assignment.contract_tools.call("read_contract", {"name": "api"})
+
+    bench.agents.work["right-three"] = [reads]
+
+    bench.run(Part("right", 3))
+
+    assert ["right-two", "right-three", "right-three"] == [a.task.name for a in bench.agents.asked]
+
+
+def test_part_that_is_done_again_does_not_publish_over_a_later_one(tmp_path: Path) -> None:
+    """Its own text is the older one."""
+    document = small_document()
+    document["tasks"]["left-three"] = {
+        "agent": "left", "phase": 3, "brief": "brief.md", "needs": ["G1"]
+    }  # fmt: skip
+    bench = Bench(tmp_path, document)
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json", content="early")]
+    bench.agents.work["left-three"] = [writes("docs/contracts/api.json", content="late")]
+    bench.run(LEFT)
+    bench.run(Part("left", 3))
+    bench.agents.work["left-spec"] = [writes("docs/contracts/api.json", content="again")]
+    bench.events(AttemptStarted(part="left_phase2", task="left-spec", attempt=2))
+
+    bench.run(LEFT, "later")
+
+    assert [("api", 1), ("api", 2)] == bench.published()
+    assert b"late" == bench.registry.read("api")[1]
+
+
+def test_contract_may_stand_at_the_root_of_the_tree(tmp_path: Path) -> None:
+    """There is no folder around it to look for files in."""
+    document = small_document()
+    document["contracts"]["api"]["path"] = "api.json"
+    bench = Bench(tmp_path, document)
+    bench.agents.work["left-spec"] = [writes("api.json")]
+
+    assert bench.run(LEFT).status == "succeeded"
+    assert [("api", 1)] == bench.published()
+
+
 # ---------------------------------------------------------------- tools
+
+
+def test_what_is_asked_at_the_end_is_answered_before_the_attempt_is_looked_at(
+    bench: Bench,
+) -> None:
+    """Nothing is published behind the back of whoever hands the work over."""
+    asked: list[socket.socket] = []
+
+    def spec(assignment: Assignment) -> None:
+        writes("docs/contracts/api.json", content="good")(assignment)
+        path, secret = json.loads(assignment.environment[VARIABLE])
+        arguments = {"name": "api", "content": "late"}
+        call = {"secret": secret, "tool": "publish_contract", "arguments": arguments}
+        asked.append(socket.socket(socket.AF_UNIX))
+        asked[0].connect(path)
+        tool_client.send(asked[0], json.dumps(call).encode())
+
+    bench.agents.work["left-spec"] = [spec]
+
+    bench.run(LEFT)
+    asked[0].close()
+
+    kinds = [entry.event.kind for entry in bench.ledger.entries()]
+    last_published = len(kinds) - 1 - kinds[::-1].index("contract_published")
+    assert last_published < kinds.index("phase_finished")
+    assert b"good" == bench.registry.read("api")[1]
 
 
 def test_agent_publishes_in_the_middle_of_its_attempt(bench: Bench) -> None:

@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_orchestrator._domain.event import (
+    AttemptFinished,
     AttemptStarted,
     ContractPublished,
     Event,
     GateBlocked,
     GateOpened,
+    Revision,
 )
 from pytest_orchestrator._domain.plan import Part, Plan
 from pytest_orchestrator._domain.scheduler import (
@@ -41,10 +43,11 @@ from tests.histories import (
     happened,
     judged,
     situations,
+    small_document,
     small_plan,
     state_after,
 )
-from tests.strategies import calm, runbooks
+from tests.strategies import calm, plan_of, runbooks
 
 if TYPE_CHECKING:
     from pytest_orchestrator._domain.event import Entry
@@ -170,7 +173,56 @@ def _can_be_judged(plan: Plan, state: RunState, gate: str, open_gates: frozenset
     )
 
 
+def test_two_parts_of_a_lane_are_never_under_way_at_once() -> None:
+    """Neither does a later one begin while an earlier one is mended, nor the other way round."""
+    document = small_document()
+    document["tasks"]["right-three"] = {"agent": "right", "phase": 3, "brief": "brief.md"}
+    plan = plan_of(document)
+    three = Part("right", 3)
+    held = Revision(name="api", revision=1, sha256="one")
+    right = {"part": "right_phase2", "task": "right-two", "attempt": 1}
+    one = ContractPublished(name="api", revision=1, sha256="one", part="left_phase2")
+    two = one.model_copy(update={"revision": 2, "sha256": "two", "effect": "breaking"})
+    broken = (
+        claimed("right_phase1"),
+        finished("right_phase1"),
+        one,
+        claimed("right_phase2"),
+        AttemptStarted.model_validate(right | {"contracts": (held,)}),
+        AttemptFinished.model_validate(right | {"status": "succeeded"}),
+        finished("right_phase2"),
+        two,
+    )
+
+    def decisions(*events: Event) -> tuple[Decision, Decision]:
+        state = state_after(*broken, *events)
+        asked = [Asked(plan, state, part, "now", frozenset()) for part in (RIGHT_TWO, three)]
+        return asked[0].decision, asked[1].decision
+
+    assert decisions() == (Run(), Need(frozenset({RIGHT_TWO}), frozenset()))
+    mended, later = decisions(claimed("right_phase2"))
+    assert (mended, later) == (Wait(), Need(frozenset({RIGHT_TWO}), frozenset()))
+    before, under_way = decisions(claimed("right_phase3"))
+    assert isinstance(before, Reuse)
+    assert under_way == Wait()
+
+
 # ---------------------------------------------------------------- gates
+
+
+def test_verdict_is_none_any_more_once_a_part_was_done_again() -> None:
+    """It was about what is there no longer, and says which part that is."""
+    built = {"left_phase1": "left_phase1 now"}
+    opened = GateOpened(gate="G1", key="key", tests=("test_a",), built=built)
+    _, passed = judged("G1", Outcome.PASSED)
+    before = (claimed("left_phase1"), finished("left_phase1"), opened, passed)
+    again = finished("left_phase1").model_copy(update={"commit": "other"})
+
+    assert standing(state_after(*before), "G1", session="now")[0] is Outcome.PASSED
+    outcome, reason = standing(state_after(*before, again), "G1", session="now")
+
+    assert outcome is Outcome.BLOCKED
+    assert reason == "left_phase1 was done again after it was judged; run it again"
 
 
 @some

@@ -94,6 +94,13 @@ def test_same_bytes_are_never_stale() -> None:
     assert [] == effects_after(published(0), *worked(0), published(1, digest="digest 0"))
 
 
+def test_same_bytes_are_stale_if_what_they_refer_to_has_changed() -> None:
+    """The words are the same, but not what they mean."""
+    later = published(2, "breaking", digest="digest 1").model_copy(update={"files": {"a": "new"}})
+
+    assert ["breaking"] == effects_after(published(1), *worked(1), later)
+
+
 def test_attempt_that_failed_leaves_the_work_as_it_was() -> None:
     """What counts is what the work rests on that was good enough."""
     events = (published(1), *worked(1), published(2, "breaking"))
