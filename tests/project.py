@@ -19,7 +19,7 @@ from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.runbook import load_runbook
 
-RUNBOOK = """
+LANES = """
 [run]
 name = "small"
 agents = "scripted"
@@ -35,7 +35,9 @@ owns = ["left/"]
 [agents.right]
 role = "backend-developer"
 owns = ["right/"]
+"""
 
+RUNBOOK = f"""{LANES}
 [tasks.left-one]
 agent = "left"
 phase = 1

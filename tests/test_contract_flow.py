@@ -10,28 +10,12 @@ from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._plugin.referee import ContractReferee
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.registry import Registry
-from tests.project import Project, build
+from tests.project import LANES, Project, build
 
-RUNBOOK = """
-[run]
-name = "contracts"
-agents = "scripted"
-
-[budget]
-max_attempts = 2
-max_wall_s = 60
-
+API = """
 [agents.writer]
 role = "writer"
 owns = ["docs/contracts/api.draft.json"]
-
-[agents.left]
-role = "backend-developer"
-owns = ["left/"]
-
-[agents.right]
-role = "backend-developer"
-owns = ["right/"]
 
 [contracts.api]
 kind = "openapi"
@@ -168,7 +152,7 @@ def flow(project: Project) -> Project:
 
 def prepare(project: Project, *, draft_after_s: float, publish_when: str, two_waits: str) -> None:
     """Say how long the draft is waited for, and who waits for whom."""
-    project.write("runbook.toml", RUNBOOK.format(draft_after_s=draft_after_s))
+    project.write("runbook.toml", LANES + API.format(draft_after_s=draft_after_s))
     project.agent("left-spec", PUBLISH.format(wait=publish_when))
     project.agent("right-two", TWO.format(wait=two_waits))
 

@@ -6,27 +6,9 @@ import json
 
 import pytest
 
-from tests.project import Project, build
+from tests.project import LANES, Project, build
 from tests.test_contract_flow import IN_TURN, spec, starts_of
 
-RUN = """
-[run]
-name = "turns"
-agents = "scripted"
-
-[budget]
-max_attempts = 2
-max_wall_s = 60
-
-[agents.left]
-role = "backend-developer"
-owns = ["left/"]
-
-[agents.right]
-role = "backend-developer"
-owns = ["right/"]
-
-"""
 API = """
 [contracts.api]
 kind = "openapi"
@@ -111,7 +93,7 @@ def test_publisher_behind_a_gate_of_this_session_is_not_started_before_it(
     project: Project, mode: tuple[str, ...]
 ) -> None:
     """Though its consumer comes first: it would be parked, because the gate has not judged yet."""
-    runbook = RUN + API + a_task("left-one", "left", 1) + a_gate("G1", 1, "left-one")
+    runbook = LANES + API + a_task("left-one", "left", 1) + a_gate("G1", 1, "left-one")
     runbook += a_task("left-two", "left", 2, ("G1",), ("api",))
     runbook += a_task("right-two", "right", 2, ("api",)) + a_gate("G2", 2, "right-two", "api")
     parts = ("right_phase2", "left_phase1", "left_phase2")
@@ -127,7 +109,7 @@ def test_publisher_behind_a_gate_of_this_session_is_not_started_before_it(
 @pytest.mark.slow
 def test_verdict_does_not_outlive_what_it_judged(project: Project) -> None:
     """A part that is mended after its gate has judged it is judged again before others go on."""
-    runbook = RUN + API + a_task("left-one", "left", 1, (), ("api",))
+    runbook = LANES + API + a_task("left-one", "left", 1, (), ("api",))
     runbook += a_task("right-one", "right", 1, ("api",)) + a_gate("G1", 1, "left-one", "right-one")
     runbook += a_task("left-two", "left", 2, ("G1",)) + a_task("right-two", "right", 2, ("G1",))
     runbook += a_gate("G2", 2, "left-two", "right-two", "G1")
@@ -159,7 +141,7 @@ def test_verdict_does_not_outlive_what_it_judged(project: Project) -> None:
 @pytest.mark.slow
 def test_obtained_gate_judges_what_work_rests_on(project: Project) -> None:
     """With -m for a later phase, too: a gate that is not selected is not blind for it."""
-    runbook = RUN + API + a_task("left-one", "left", 1, (), ("api",))
+    runbook = LANES + API + a_task("left-one", "left", 1, (), ("api",))
     runbook += a_task("right-one", "right", 1, ("api",))
     runbook += a_gate("G1", 1, "api", "right-one") + a_task("left-two", "left", 2, ("G1",))
     runbook += a_gate("G2", 2, "G1", "left-two")
@@ -201,7 +183,7 @@ def test_obtained_gate_judges_what_work_rests_on(project: Project) -> None:
 @pytest.mark.slow
 def test_contracts_that_break_each_other_come_to_an_end(project: Project) -> None:
     """Two lanes that each answer the other's change with one of their own are stopped."""
-    runbook = RUN + API + OTHER + a_task("draft", "writer", 0)
+    runbook = LANES + API + OTHER + a_task("draft", "writer", 0)
     runbook += a_task("left-one", "left", 1, ("draft", "b"), ("api",))
     runbook += a_task("right-one", "right", 1, ("api",), ("b",))
     runbook += a_gate("G1", 1, "left-one", "right-one")
@@ -224,7 +206,7 @@ def test_consumer_before_the_gate_of_its_publisher_takes_the_draft(
     """The gate needs the consumer, so its publisher cannot come first; nobody is parked."""
     other = OTHER.replace("draft =", "draft_after_s = 1\ndraft =").replace("left", "here")
     other = other.replace('publisher = "right"', 'publisher = "left"').replace("here", "right")
-    runbook = RUN + other + a_task("draft", "writer", 0) + a_task("left-one", "left", 1)
+    runbook = LANES + other + a_task("draft", "writer", 0) + a_task("left-one", "left", 1)
     runbook += a_task("right-one", "right", 1, ("draft", "b"))
     runbook += a_gate("G1", 1, "left-one", "right-one")
     runbook += a_task("left-two", "left", 2, ("G1",), ("b",)) + a_gate("G2", 2, "left-two", "b")

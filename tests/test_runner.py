@@ -712,13 +712,22 @@ def test_work_that_cannot_be_mended_fails_its_part(bench: Bench) -> None:
     assert [1, 2, 3] == [assignment.attempt for assignment in bench.agents.asked]
 
 
-def test_generated_files_are_made_again_whatever_has_changed(tmp_path: Path) -> None:
-    """A consumer whose files a program makes of the contract gets its task back each time."""
+def generating(*, later: bool = False) -> Document:
+    """The small runbook, in which right generates a file from the api; used later, if asked."""
     document = small_document()
     document["contracts"]["api"]["generated"] = {
         "right": {"command": ["make", "{contract}", "{out}"], "files": ["right/client.py"]}
     }
-    bench = Bench(tmp_path, document)
+    if later:
+        document["tasks"]["right-three"] = {
+            "agent": "right", "phase": 3, "brief": "brief.md", "needs": ["api"]
+        }  # fmt: skip
+    return document
+
+
+def test_generated_files_are_made_again_whatever_has_changed(tmp_path: Path) -> None:
+    """A consumer whose files a program makes of the contract gets its task back each time."""
+    bench = Bench(tmp_path, generating())
     bench.publish("one")
     bench.run(RIGHT)
     bench.publish("compatible two")
@@ -730,15 +739,7 @@ def test_generated_files_are_made_again_whatever_has_changed(tmp_path: Path) -> 
 
 def test_generated_files_are_stale_until_somebody_is_told(tmp_path: Path) -> None:
     """Another task with the new revision in hand does not make them anew by having it."""
-    document = small_document()
-    command = ["make", "{contract}", "{out}"]
-    document["contracts"]["api"]["generated"] = {
-        "right": {"command": command, "files": ["right/client.py"]}
-    }
-    document["tasks"]["right-three"] = {
-        "agent": "right", "phase": 3, "brief": "brief.md", "needs": ["api"]
-    }  # fmt: skip
-    bench = Bench(tmp_path, document)
+    bench = Bench(tmp_path, generating(later=True))
     bench.publish("one")
     bench.run(RIGHT)
     bench.publish("compatible two")
@@ -773,14 +774,7 @@ def test_mend_that_was_interrupted_is_not_begun_blindly(bench: Bench, session: s
 
 def test_reading_a_contract_does_not_make_generated_files_anew(tmp_path: Path) -> None:
     """They are still given back to be made of the latest revision."""
-    document = small_document()
-    document["contracts"]["api"]["generated"] = {
-        "right": {"command": ["make", "{contract}", "{out}"], "files": ["right/client.py"]}
-    }
-    document["tasks"]["right-three"] = {
-        "agent": "right", "phase": 3, "brief": "brief.md", "needs": ["api"]
-    }  # fmt: skip
-    bench = Bench(tmp_path, document)
+    bench = Bench(tmp_path, generating(later=True))
     bench.publish("one")
     bench.run(RIGHT)
     bench.publish("compatible two")
