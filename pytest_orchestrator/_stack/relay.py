@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pytest_orchestrator._stack.process import ProcessRuntime
 
@@ -33,6 +34,8 @@ class Hop:
         path: With its query, e.g. ``"/internal/query"``.
         status: Of the answer.
         answer: The answer's body as JSON; ``None`` if it is not JSON.
+        asked: The request's body as JSON; ``None`` if it is not JSON.
+        headers: The request's, by name in lower case, e.g. ``headers["traceparent"]``.
     """
 
     service: str
@@ -40,6 +43,8 @@ class Hop:
     path: str
     status: int
     answer: Any
+    asked: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Hops:
@@ -114,7 +119,12 @@ def _pass_on(
     except httpx.TransportError as error:
         handler.send_error(502, f"{service} cannot be reached: {error}")
         return
-    hops.add(Hop(service, handler.command, handler.path, answer.status_code, _json(answer)))
+    hops.add(
+        Hop(
+            service, handler.command, handler.path, answer.status_code, _json(answer.content),
+            _json(body), {k.lower(): v for k, v in handler.headers.items()},
+        )
+    )  # fmt: skip
     handler.send_response(answer.status_code)
     for name, value in answer.headers.items():
         if name.lower() not in _HOP_BY_HOP:
@@ -124,9 +134,9 @@ def _pass_on(
     handler.wfile.write(answer.content)
 
 
-def _json(answer: httpx.Response) -> Any:
+def _json(body: bytes) -> Any:
     try:
-        return answer.json()
+        return json.loads(body)
     except ValueError:  # not JSON, or not even text
         return None
 
