@@ -68,6 +68,13 @@ def gates(session: nox.Session) -> None:
 
 
 @nox.session
+def proofs(session: nox.Session) -> None:
+    """Each gate against planted defects, which must fail, and variations, which must pass."""
+    session.install(".")
+    session.run("python", "-m", "pytest_orchestrator", "proofs", *session.posargs)
+
+
+@nox.session
 def benchmarks(session: nox.Session) -> None:
     """How fast the ledger, the scheduler, the signal and the judgement of contracts are."""
     session.install(".")
