@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._run.judge import Project
     from pytest_orchestrator._run.proof import Tried
 
-RUN = "proofs"
-"""Name of the run in which the oracle builds what is then broken."""
+ORACLE = "oracle"
 WIDTH = 110
 
 
@@ -100,12 +99,20 @@ def _oracle_tree(plan: Plan, project: Project) -> Path:
     Raises:
         OrchestratorError: They did not pass, so that nothing can be shown with it.
     """
-    print("the oracle builds the application ...", flush=True)  # noqa: T201
+    from pytest_orchestrator._plugin.activate import (  # noqa: PLC0415 - on demand
+        RUNS,
+        default_run_id,
+        run_identity,
+    )
+
+    print("the oracle builds the application, unless it has ...", flush=True)  # noqa: T201
+    # As in any session, so that what it has built is not built again.
+    run = default_run_id(ORACLE, run_identity(plan, ORACLE, project))
     folder = project.root / ".orchestrator" / "proofs"
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "oracle.log"
     command = [
-        sys.executable, "-P", "-m", "pytest", "--agents=oracle", f"--run-id={RUN}",
+        sys.executable, "-P", "-m", "pytest", f"--agents={ORACLE}", f"--run-id={run}",
         f"--runbook={project.runbook}", f"--rootdir={project.root}", "-q",
         *sorted({str(Path(gate.tests).parent) for gate in plan.gates.values()}),
     ]  # fmt: skip
@@ -120,7 +127,7 @@ def _oracle_tree(plan: Plan, project: Project) -> Path:
             f"the oracle's own application does not pass (exit status {done.returncode}), so that "
             f"nothing can be shown with it; see {log}\n{tail}"
         )
-    return project.root / ".orchestrator" / "runs" / RUN / "trees" / list(plan.gates)[-1]
+    return project.root / RUNS / run / "trees" / list(plan.gates)[-1]
 
 
 def _try_all(

@@ -71,7 +71,7 @@ def make_settings(config: pytest.Config, plan: Plan, project: Project) -> Settin
     if agents != OFF and agents not in _backends.names():
         known = ", ".join((OFF, *_backends.names()))
         raise pytest.UsageError(f"--agents={agents}: there is no such back-end; there are {known}")
-    identity = _identity(plan, agents, project)
+    identity = run_identity(plan, agents, project)
     nested = config.getoption("orchestrator_run_folder")
     return Settings(
         session=uuid.uuid4().hex[:8],
@@ -96,7 +96,8 @@ def workers_for(config: pytest.Config) -> int | None:
     return 1 + max(sum(part.phase == phase for part in plan.parts) for phase in phases)
 
 
-def _identity(plan: Plan, agents: str, project: Project) -> str:
+def run_identity(plan: Plan, agents: str, project: Project) -> str:
+    """Digest of a runbook and of who carries it out: whoever resumes a run must bring the same."""
     digest = sha256(plan.identity.encode())
     digest.update(agents.encode())
     if agents != OFF:
@@ -107,10 +108,15 @@ def _identity(plan: Plan, agents: str, project: Project) -> str:
     return digest.hexdigest()
 
 
+def default_run_id(agents: str, identity: str) -> str:
+    """The name of a run that was given none, e.g. ``"oracle-58c65f7c"``."""
+    return f"{agents}-{identity[:8]}"
+
+
 def _run_id(config: pytest.Config, agents: str, identity: str) -> str:
     asked = option(config, "run_id")
     if asked is None:
-        return VERIFY_RUN if agents == OFF else f"{agents}-{identity[:8]}"
+        return VERIFY_RUN if agents == OFF else default_run_id(agents, identity)
     if not asked.replace("-", "").replace("_", "").replace(".", "").isalnum() or asked[0] == ".":
         raise pytest.UsageError(
             f"--run-id={asked}: a run's name has letters, digits, '-', '_' and '.', "
