@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from pytest_orchestrator._domain.change import Effect
-from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator._domain.verdict import Finding, Outcome
 
 
 def _writable(text: str) -> str:
@@ -16,6 +17,15 @@ def _writable(text: str) -> str:
 
 Reason = Annotated[str, AfterValidator(_writable)]
 """A sentence; may name a file, and a file's name may be no Unicode, which is spelled out here."""
+
+
+def _writable_finding(finding: Finding) -> Finding:
+    texts = {name: _writable(text) for name, text in asdict(finding).items()}
+    return replace(finding, **texts)
+
+
+WrittenFinding = Annotated[Finding, AfterValidator(_writable_finding)]
+"""A finding whose texts are spelled out like a ``Reason``."""
 
 
 class _Event(BaseModel):
@@ -164,6 +174,8 @@ class GateTestFinished(_Event):
     test: str
     outcome: Outcome
     reason: Reason = ""
+    findings: tuple[WrittenFinding, ...] = ()
+    """What it found, in its order; empty unless a check failed it."""
 
 
 class GateBlocked(_Event):

@@ -24,10 +24,12 @@ from pytest_orchestrator._domain.event import (
     TaskParked,
 )
 from pytest_orchestrator._domain.plan import Part
-from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator._domain.verdict import Outcome, worst
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pytest_orchestrator._domain.verdict import Finding
 
 PhaseStatus = Literal["pending", "running", "succeeded", "failed", "parked"]
 
@@ -67,16 +69,15 @@ class GateRecord:
     """Every test the gate has; empty as long as nobody has seen them all."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    """What each test has found; empty for those that found nothing."""
     judged_s: float = 0.0
 
     def verdict(self) -> Outcome | None:
         """The gate's verdict; ``None`` while a test is missing and none has failed."""
-        known = set(self.outcomes.values())
-        if Outcome.FAILED in known:
-            return Outcome.FAILED
-        worse = [o for o in Outcome if o in known and o is not Outcome.PASSED]
-        if worse:
-            return worse[0]
+        known = worst(self.outcomes.values())
+        if known is not Outcome.PASSED:
+            return known
         if not self.tests or any(test not in self.outcomes for test in self.tests):
             return None
         return Outcome.PASSED
@@ -323,6 +324,7 @@ def _judged(state: RunState, entry: Entry, event: GateTestFinished) -> RunState:
         record,
         outcomes={**record.outcomes, event.test: event.outcome},
         reasons={**record.reasons, event.test: event.reason},
+        findings={**record.findings, event.test: event.findings},
         judged_s=entry.at_s,
     )
     gate = replace(

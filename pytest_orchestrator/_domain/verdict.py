@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pytest_orchestrator.errors import GateFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Outcome(StrEnum):
@@ -17,6 +21,28 @@ class Outcome(StrEnum):
     UNVERIFIABLE = "UNVERIFIABLE"
     INFRA = "INFRA"
     BUDGET = "BUDGET"
+
+
+PRECEDENCE = (
+    Outcome.FAILED,
+    Outcome.UNVERIFIABLE,
+    Outcome.BUDGET,
+    Outcome.INFRA,
+    Outcome.BLOCKED,
+    Outcome.PASSED,
+)
+"""Which of several outcomes speaks for all of them.
+
+What the application did wrong comes first. Then what stays wrong until a person does
+something: installs a tool, grants a budget. Then what may go away by itself, so that
+whoever tries again on ``INFRA`` alone never tries in vain. ``BLOCKED`` follows from
+another one, and hides none.
+"""
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The outcome that speaks for all of them; ``PASSED`` if there are none."""
+    return min(outcomes, key=PRECEDENCE.index, default=Outcome.PASSED)
 
 
 @dataclass(frozen=True, slots=True)

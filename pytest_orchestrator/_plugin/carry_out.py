@@ -91,10 +91,12 @@ class _Run:
         built = self.order.built
         self._write(GateOpened(gate=gate, key=key, tests=record.tests, built=built))
         for test, outcome in record.outcomes.items():
-            reason = record.reasons[test]
             self._write(
-                GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
-            )
+                GateTestFinished(
+                    gate=gate, key=key, test=test, outcome=outcome,
+                    reason=record.reasons[test], findings=record.findings[test],
+                )
+            )  # fmt: skip
 
     def _write(self, event: GateBlocked | GateOpened | GateTestFinished) -> None:
         self.ledger.append(event, node=self.claim.node, token=self.claim.token)

@@ -11,7 +11,9 @@ from pytest_orchestrator._domain.order import Graph, Item, item_graph
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.scheduler import gates_before
 from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator.errors import GateFailed, RunError
+from pytest_orchestrator._plugin import told
+from pytest_orchestrator._plugin.told import Told
+from pytest_orchestrator.errors import GateFailed, OrchestratorError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 
     from pytest_orchestrator._plugin.session import RunSession
 
-GATE_PROPERTY = "orchestrator_gate"
-OUTCOME_PROPERTY = "orchestrator_outcome"
-REASON_PROPERTY = "orchestrator_findings"
+TOLD_KEY: pytest.StashKey[Told] = pytest.StashKey()
+"""What a test that is under way has said so far; anew for each time it is run."""
+UNCHANGED = "reused: it passed before on just what it would judge now"
 AGREEMENT, CONSUMPTION = "agreement", "consumption"
 PER_CONSUMER = frozenset((AGREEMENT, CONSUMPTION))
 
@@ -48,8 +50,8 @@ class Items:
         }
         self._gates: dict[Path, str] = {}
         self._refused: dict[str, str] = {}
-        self._outcomes: dict[str, tuple[Outcome, str] | None] = {}
-        """Of tests that are under way; ``None``: this attempt does not count any more."""
+        self._run_again: set[str] = set()
+        """Tests of which this attempt does not count any more."""
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_make_collect_report(
@@ -146,42 +148,36 @@ class Items:
         self, report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport:
         error = call.excinfo.value if call.excinfo else None
+        gate = self._gate(item)
+        said = told.read_report(report, call)
         if isinstance(error, (RunError, GateFailed, pytest.UsageError)):
             # Their messages say it all; a traceback would only show how checks work inside.
             report.longrepr = str(error)
             if isinstance(error, RunError) and report.when == "call":
                 # An error in pytest's words is what fails outside of the call.
                 report.when = "setup"
-        gate = self._gate(item)
-        if gate:
-            outcome = _outcome(report, call)
-            report.user_properties += [(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, outcome.value)]
-            if isinstance(error, GateFailed):
-                findings = "\n".join(map(str, error.findings))
-                report.user_properties.append((REASON_PROPERTY, findings))
+        if call.when != "setup":
+            said = item.stash.get(TOLD_KEY, said).or_worse(said)
+        item.stash[TOLD_KEY] = said
+        if gate or isinstance(error, OrchestratorError):
+            report.user_properties += said.properties(gate)
         return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Record a gate's test when it is over; here, because a re-run shows only here."""
         properties = dict(report.user_properties)
-        gate = properties.get(GATE_PROPERTY)
+        gate = properties.get(told.GATE)
         if hasattr(report, "node") or not gate or self.dry or report.nodeid in self._refused:
             return
-        outcome = properties[OUTCOME_PROPERTY]
         ended: str = report.outcome  # pytest-rerunfailures adds "rerun" to pytest's own
         if ended == "rerun":
-            self._outcomes[report.nodeid] = None
-            return
-        worst = self._outcomes.get(report.nodeid, (Outcome.PASSED, ""))
-        if outcome not in Outcome.__members__ or (worst is None and report.when != "setup"):
-            return
-        if worst is None or worst[0] is Outcome.PASSED:
-            worst = Outcome(str(outcome)), _reason(report)
-        self._outcomes[report.nodeid] = worst
-        if report.when == "teardown":
-            del self._outcomes[report.nodeid]
-            self.session.record(str(gate), report.nodeid, *worst)
+            self._run_again.add(report.nodeid)
+        elif report.when == "setup":
+            self._run_again.discard(report.nodeid)
+        elif report.when == "teardown" and told.REUSED not in properties:
+            if report.nodeid not in self._run_again:
+                self.session.record(str(gate), report.nodeid, Told.read(properties))
 
     def refuse_all(self, reason: str) -> None:
         """Let no test start that has to do with the run."""
@@ -306,31 +302,5 @@ def _reused(
         outcome="passed",
         longrepr=None,
         when=when,
-        user_properties=[(GATE_PROPERTY, gate), (OUTCOME_PROPERTY, "PASSED, reused")],
+        user_properties=[*Told(Outcome.PASSED, UNCHANGED).properties(gate), (told.REUSED, "yes")],
     )
-
-
-def _outcome(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Outcome:
-    """What a report means for its gate; a skipped or expected failure is never a pass."""
-    if hasattr(report, "wasxfail") and not report.passed:
-        return Outcome.FAILED
-    if report.skipped:
-        return Outcome.UNVERIFIABLE
-    if report.passed:
-        return Outcome.PASSED
-    error = call.excinfo.value if call.excinfo else None
-    if isinstance(error, RunError):
-        return Outcome(error.verdict)
-    return Outcome.FAILED if report.when == "call" else Outcome.INFRA
-
-
-def _reason(report: pytest.TestReport) -> str:
-    if report.passed:
-        return ""
-    told = dict(report.user_properties).get(REASON_PROPERTY)
-    if told:
-        return str(told)
-    if isinstance(report.longrepr, tuple):
-        return str(report.longrepr[2])
-    crash = getattr(report.longrepr, "reprcrash", None)
-    return str(getattr(crash, "message", "") or report.longreprtext)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from pytest_orchestrator._domain.change import Change
     from pytest_orchestrator._domain.state import PhaseState
+    from pytest_orchestrator._plugin.told import Told
 
 OFF = "off"
 BLOCKED = "blocked: "
@@ -242,19 +243,23 @@ class RunSession:
         record = state.gate(gate).records.get(key)
         return record is not None and record.outcomes.get(test) is Outcome.PASSED
 
-    def record(self, gate: str, test: str, outcome: Outcome, reason: str) -> None:
-        """Write down one outcome of a gate's test."""
-        if outcome is Outcome.BLOCKED and gate not in self._judged:
-            told = reason.removeprefix(BLOCKED)
-            self.ledger.append(GateBlocked(gate=gate, session=self.settings.session, reason=told))
+    def record(self, gate: str, test: str, told: Told) -> None:
+        """Write down what one of a gate's tests says."""
+        if told.verdict is Outcome.BLOCKED and gate not in self._judged:
+            why = told.reason.removeprefix(BLOCKED)
+            self.ledger.append(GateBlocked(gate=gate, session=self.settings.session, reason=why))
             return
         key = (
             self._judged[gate].key
             if gate in self._judged
             else self.ledger.state().gate(gate).current
         )
-        event = GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
-        self.ledger.append(event)
+        self.ledger.append(
+            GateTestFinished(
+                gate=gate, key=key, test=test, outcome=told.verdict, reason=told.reason,
+                findings=told.findings,
+            )
+        )  # fmt: skip
 
     def revisions(self, contract: str) -> dict[int, bytes]:
         """The exact bytes of every revision the run has of a contract; empty without a run."""
