@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 from pytest_orchestrator._checks.answers import check_json, check_response, parse_json
 from pytest_orchestrator._checks.generated import check_built_on, check_still_fits
 from pytest_orchestrator._checks.generated import judge_generated as _judge_generated
+from pytest_orchestrator._checks.life import (
+    check_ending,
+    check_health,
+    check_root_page,
+    check_steady,
+)
 from pytest_orchestrator._checks.openapi import check_covers, check_openapi, check_serves
 from pytest_orchestrator._checks.pages import check_page, page_fields
 from pytest_orchestrator._checks.reading.documents import read_document
@@ -29,12 +35,16 @@ __all__ = [
     "check_built_on",
     "check_chain",
     "check_covers",
+    "check_ending",
     "check_generated",
+    "check_health",
     "check_json",
     "check_openapi",
     "check_page",
     "check_response",
+    "check_root_page",
     "check_serves",
+    "check_steady",
     "check_still_fits",
     "new_trace_ids",
     "page_fields",

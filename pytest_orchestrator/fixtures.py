@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.plan import Plan
     from pytest_orchestrator._plugin.session import RunSession
     from pytest_orchestrator._run.ledger import Ledger
+    from pytest_orchestrator._stack.lives import Lives
     from pytest_orchestrator._stack.process import ProcessRuntime
     from pytest_orchestrator._stack.relay import Hops
 
@@ -159,6 +160,20 @@ def services(request: pytest.FixtureRequest, workspace: Path) -> Iterator[Proces
 
 
 @pytest.fixture(scope="module")
+def lives(request: pytest.FixtureRequest, plan: Plan, services: ProcessRuntime) -> Lives:
+    """What the services of this module's lanes do from their start to their end.
+
+    Those of the lanes that selected tests are marked with, of all if there are none;
+    they are started, watched and ended side by side when the first is asked for.
+    """
+    from pytest_orchestrator._stack.lives import Lives  # noqa: PLC0415 - on demand
+
+    lanes = {mark.args[0] for i in _own_items(request) for mark in i.iter_markers("lane")}
+    own = [s.name for s in plan.services.values() if not lanes or s.agent in lanes]
+    return Lives(services, plan, own)
+
+
+@pytest.fixture(scope="module")
 def hops() -> Hops:
     """What the services of this module said to each other, in the order of the answers."""
     from pytest_orchestrator._stack.relay import Hops  # noqa: PLC0415 - on demand
@@ -195,8 +210,12 @@ def http() -> Iterator[httpx.Client]:
 
 def _uses(request: pytest.FixtureRequest, fixture: str) -> bool:
     """Whether some selected test of this module uses a fixture."""
-    own = (i for i in request.session.items if request.node in i.listchain())
-    return any(fixture in getattr(item, "fixturenames", ()) for item in own)
+    return any(fixture in getattr(item, "fixturenames", ()) for item in _own_items(request))
+
+
+def _own_items(request: pytest.FixtureRequest) -> Iterator[pytest.Item]:
+    """The selected tests of this module."""
+    return (i for i in request.session.items if request.node in i.listchain())
 
 
 def _session(request: pytest.FixtureRequest) -> RunSession:

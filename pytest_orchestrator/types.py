@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pytest_orchestrator._checks.contracts import Agreement, Consumption, Contracts
 from pytest_orchestrator._checks.traces import TraceClient as Traces
+from pytest_orchestrator._domain.life import Life
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Plan
 from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._stack.lives import Lives
 from pytest_orchestrator._stack.process import ProcessRuntime as Services
 from pytest_orchestrator._stack.relay import Hop, Hops
 
@@ -17,6 +19,8 @@ __all__ = [
     "Hop",
     "Hops",
     "Ledger",
+    "Life",
+    "Lives",
     "PhaseResult",
     "Plan",
     "Services",

@@ -207,9 +207,12 @@ def test_interrupted_start_leaves_nothing_and_the_runtime_usable(
 @pytest.mark.parametrize(
     ("main", "last"),
     [
-        ("status = lambda: 503\n" + SERVER, "503 Service Unavailable"),
-        ("status = lambda: 204\n" + SERVER, "204 No Content"),
-        ("import time\nprint('listening')\ntime.sleep(600)", "connection refused"),
+        ("status = lambda: 503\n" + SERVER, "503 Service Unavailable)"),
+        ("status = lambda: 204\n" + SERVER, "204 No Content)"),
+        (
+            "import time\nprint('listening')\ntime.sleep(600)",
+            "connection refused); it listens on no port",
+        ),
     ],
 )
 def test_service_that_is_never_healthy(project: Project, main: str, last: str) -> None:
@@ -220,7 +223,7 @@ def test_service_that_is_never_healthy(project: Project, main: str, last: str) -
     with pytest.raises(errors.GateFailed) as caught:
         runtime.start("core")
 
-    said = f"core: /health did not answer 200 within 1.5 s (last: {last}); the last lines of "
+    said = f"core: /health did not answer 200 within 1.5 s (last: {last}; the last lines of "
     assert said in str(caught.value)
     assert "    starting up" in str(caught.value)
     assert runtime.stop("core") == {}

@@ -5,9 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.nodes import shortened
 from pytest_orchestrator._domain.verdict import Finding, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 # Elements without an end tag, so nothing can be in them.
 _VOID = frozenset(
@@ -16,6 +20,8 @@ _VOID = frozenset(
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
 _UNSEEN = frozenset(("noscript", "script", "style", "template"))
+# Elements that show something without any text in them.
+_PICTURES = frozenset(("button", "canvas", "img", "input", "select", "svg", "textarea", "video"))
 
 
 def check_page(html: str, *, title: str | None, name: str) -> Verdict:
@@ -27,17 +33,22 @@ def check_page(html: str, *, title: str | None, name: str) -> Verdict:
         name: What findings call the page, e.g. ``"GET http://127.0.0.1:3000/"``.
 
     Returns:
-        At most one finding, with the title there is or the start of the body.
+        At most one finding, with the title there is or the start of the body. Of several
+        titles, the first counts, as in a browser. A page that shows nothing is found, too:
+        one without a visible text, picture or field.
     """
     page = _read(html)
     if not page.is_html:
         what = f"is not an HTML page: {shortened(html)!r}" if html else "is empty"
         return Verdict("page", (Finding(name, what, "html"),))
-    if title is None or any(title in shown for shown in page.titles):
-        return Verdict("page")
-    shown = f"the title is {page.titles[0]!r}" if page.titles else "there is no title"
-    what = f"{shown}; it must contain {title!r}"
-    return Verdict("page", (Finding(name, what, "title"),))
+    if title is not None and title not in "".join(page.titles[:1]):
+        shown = f"the title is {page.titles[0]!r}" if page.titles else "there is no title"
+        what = f"{shown}; it must contain {title!r}"
+        return Verdict("page", (Finding(name, what, "title"),))
+    if not page.shows:
+        what = f"shows nothing: no text, picture or field is rendered in {shortened(html)!r}"
+        return Verdict("page", (Finding(name, what, "empty"),))
+    return Verdict("page")
 
 
 def page_fields(html: str) -> dict[str, list[str]]:
@@ -72,6 +83,7 @@ class _Page(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.is_html = False
+        self.shows = False
         self.marked: list[_Element] = []
         self._titles: list[_Element] = []
         self._open: list[_Element] = []
@@ -88,8 +100,10 @@ class _Page(HTMLParser):
         element = _Element(tag, dict(attrs).get("data-field") or "")
         if element.marked_as:
             self.marked.append(element)
+        unseen = self._is_inside(_UNSEEN)
+        self.shows |= tag in _PICTURES and not unseen
         # The title of a drawing is not that of the page.
-        if tag == "title" and not any(outer.tag == "svg" for outer in self._open):
+        if tag == "title" and not unseen and not self._is_inside({"svg"}):
             self._titles.append(element)
         if tag not in _VOID:
             self._open.append(element)
@@ -103,9 +117,13 @@ class _Page(HTMLParser):
             del self._open[len(tags) - 1 - tags[::-1].index(tag) :]
 
     def handle_data(self, data: str) -> None:
-        if not any(element.tag in _UNSEEN for element in self._open):
+        if not self._is_inside(_UNSEEN):
+            self.shows |= bool(data.strip()) and not self._is_inside({"title"})
             for element in self._open:
                 element.parts.append(data)
+
+    def _is_inside(self, tags: Collection[str]) -> bool:
+        return any(element.tag in tags for element in self._open)
 
 
 def _read(html: str) -> _Page:

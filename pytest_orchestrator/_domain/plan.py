@@ -18,6 +18,8 @@ UrlPath = Annotated[str, StringConstraints(pattern=r"^/")]
 Operation = Annotated[
     str, StringConstraints(pattern=r"^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE) /\S*$")
 ]
+BYTECODE = "{bytecode}/"
+"""What an artefact begins with that Python has compiled."""
 Command = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -154,6 +156,9 @@ class Stack(_Value):
     requirements: str | None = None
     """File of Python requirements; its packages go into an environment of their own."""
     build: tuple[Command, ...] = ()
+    artefacts: tuple[str, ...] = ()
+    """Glob patterns of files that the build makes, below the service's folder or, if they begin
+    with ``{bytecode}/``, below the folder where Python leaves what it compiles of it."""
     start: Command
     test: Command | None = None
     """``None``: this stack has no tests of its own."""
@@ -180,6 +185,12 @@ class Service(_Value):
     """``{core}`` stands for the URL of service ``core``, ``{traces}`` for the trace store's."""
     start_s: float = Field(default=30.0, gt=0)
     """Seconds it may take from its start until its health endpoint answers."""
+    steady_s: float = Field(default=3.0, ge=0, le=600)
+    """Seconds it must then stay healthy, where a gate watches it."""
+    stop_s: float = Field(default=5.0, gt=0, le=600)
+    """Seconds it may take from SIGTERM until it and all it started are gone, likewise."""
+    health_says: dict[str, str] = Field(default_factory=dict)
+    """Members of the JSON object its health endpoint answers; it may have more."""
     build_s: float = Field(default=600.0, gt=0)
 
 

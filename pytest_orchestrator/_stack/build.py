@@ -17,6 +17,7 @@ from pytest_orchestrator._domain.service import (
     placeholders,
 )
 from pytest_orchestrator._domain.verdict import Finding
+from pytest_orchestrator._stack.artefacts import Artefacts
 from pytest_orchestrator._stack.child import run
 from pytest_orchestrator._stack.environment import python_environment
 from pytest_orchestrator._stack.logs import quoted
@@ -49,6 +50,11 @@ class Place:
     def logs(self) -> Path:
         """The folder of all logs."""
         return self.folder / "logs"
+
+    @property
+    def bytecode(self) -> Path:
+        """Where Python leaves what it compiles while something is built."""
+        return self.folder / "bytecode"
 
     def home(self, service: Service) -> Path:
         """A service's own home folder, made if need be, with ``tmp`` in it."""
@@ -103,8 +109,8 @@ def build_service(
         What is needed to start it.
 
     Raises:
-        GateFailed: Not recognised, requirements not installed, or a command failed or took too
-            long; the message ends with the last lines of the log.
+        GateFailed: Not recognised, requirements not installed, a command failed or took too
+            long, or an artefact was not made; the message ends with the last lines of the log.
         Unverifiable: A tool is missing on this machine.
         Cancelled: ``stop`` was set.
     """
@@ -112,11 +118,17 @@ def build_service(
     stack = recognise(service, stacks, place.tree)
     built = Built(stack, _python(service, stack, place, deadline_s, stop))
     work = _Work("build", service, place, deadline_s, stop)
-    variables = build_environment(
-        environment, caller=os.environ, bytecode=place.folder / "bytecode"
-    )
+    variables = build_environment(environment, caller=os.environ, bytecode=place.bytecode)
+    artefacts = Artefacts(stack.artefacts, place.tree / service.path, place.bytecode)
+    artefacts.remove()
     for command in stack.build:
         work.do(built, command, variables)
+    if missing := artefacts.missing():
+        what = (
+            f"its build succeeded, but made no file {' and none '.join(missing)} in "
+            f"{service.path}; what had been there was removed before it"
+        )
+        raise GateFailed("build", [Finding(service.name, what + quoted(work.log), "artefact")])
     return built
 
 

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_orchestrator._stack.supervise import TERMINATE
 from pytest_orchestrator.errors import Cancelled
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Child:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._supervisor.wait(timeout_s)
         return self.poll()
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the command alone; what it has started is left to it until ``end``."""
+        with contextlib.suppress(OSError):
+            self._owner.send(TERMINATE)
 
     def ask_to_end(self) -> None:
         """Have the whole group ended, without waiting for it."""

@@ -7,27 +7,26 @@ import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
+from pytest_orchestrator._domain.life import Answer
+from pytest_orchestrator._stack.ask import PLAIN, Asker
+
 if TYPE_CHECKING:
     from types import TracebackType
 
 HOST = "127.0.0.1"
-_ANSWER_S = 5.0
 
 
 class HealthProbe:
-    """Asks one URL again and again; ``last`` says in words what came back last."""
+    """Asks one health endpoint again and again; ``last`` says in words what came back last."""
 
-    def __init__(self, url: str) -> None:
-        """Prepare to ask ``url``; nothing is sent yet."""
-        import httpx  # noqa: PLC0415 - on demand: most sessions start no service
-
-        self._url = url
-        # Loopback needs neither a proxy nor the caller's netrc.
-        self._client = httpx.Client(trust_env=False, timeout=_ANSWER_S)
-        self._httpx = httpx
-        self.last = "not asked"
+    def __init__(self, url: str, path: str) -> None:
+        """Prepare to ask ``path`` at ``url``; nothing is sent yet."""
+        self._asker = Asker(url)
+        self._path = path
+        self.answer = Answer(PLAIN, error="not asked")
 
     def __enter__(self) -> Self:
+        self._asker.__enter__()
         return self
 
     def __exit__(
@@ -36,21 +35,24 @@ class HealthProbe:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._client.close()
+        self._asker.__exit__(kind, error, traceback)
+
+    @property
+    def last(self) -> str:
+        """What came back last, e.g. ``"503 Service Unavailable"``."""
+        status = self.answer.status
+        if self.answer.error:
+            return self.answer.error
+        phrase = HTTPStatus(status).phrase if status in _STATUSES else ""
+        return f"{status} {phrase}".strip()
 
     def is_healthy(self) -> bool:
-        """Ask once; whether the answer is 200. Redirects are not followed."""
-        try:
-            with self._client.stream("GET", self._url) as response:
-                self.last = f"{response.status_code} {response.reason_phrase}".strip()
-                return response.status_code == HTTPStatus.OK
-        except self._httpx.ConnectError:
-            self.last = "connection refused"
-        except self._httpx.TimeoutException:
-            self.last = f"no answer within {_ANSWER_S:g} s"
-        except self._httpx.HTTPError as error:
-            self.last = f"no HTTP answer: {error}"
-        return False
+        """Ask once; whether the answer is 200. Only a redirect by a slash is followed."""
+        self.answer = self._asker.ask(self._path)
+        return self.answer.status == HTTPStatus.OK
+
+
+_STATUSES = frozenset(HTTPStatus)
 
 
 def free_port() -> int:

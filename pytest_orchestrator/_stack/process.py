@@ -11,11 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
 from pytest_orchestrator._domain.service import ended, placeholders, running_environment
-from pytest_orchestrator._domain.verdict import Finding
 from pytest_orchestrator._stack.build import Built, Place, build_service, run_tests
 from pytest_orchestrator._stack.child import Child
 from pytest_orchestrator._stack.health import HOST, HealthProbe, free_port, is_taken
-from pytest_orchestrator._stack.logs import new_log, quoted, tail
+from pytest_orchestrator._stack.logs import new_log, tail
+from pytest_orchestrator._stack.processes import listeners
+from pytest_orchestrator._stack.refusal import (
+    LOG_MOST_BYTES,
+    flooded,
+    left_behind,
+    not_started,
+    unhealthy,
+)
 from pytest_orchestrator.errors import Cancelled, GateFailed, Infra
 
 if TYPE_CHECKING:
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from pytest_orchestrator._domain.life import Program
     from pytest_orchestrator._domain.plan import Plan, Service
 
 _POLL_S = 0.05
@@ -41,6 +49,7 @@ class RunningService:
         pid: Of the process, and of its process group.
         log: What it has written to its output and error output since this start.
         stack: Name of the stack it was recognised as.
+        home: Its home folder, which no other service has.
     """
 
     name: str
@@ -49,6 +58,7 @@ class RunningService:
     pid: int
     log: Path
     stack: str
+    home: Path
     _child: Child = field(repr=False, compare=False)
 
     @property
@@ -56,9 +66,23 @@ class RunningService:
         """Whether its process still runs."""
         return self._child.poll() is None
 
+    @property
+    def ended(self) -> str:
+        """How its process ended by itself, in words; empty while it runs."""
+        status = self._child.poll()
+        return "" if status is None else ended(status)
+
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its log; empty if it has written nothing."""
         return tail(self.log, lines)
+
+    def terminate(self) -> None:
+        """Send SIGTERM to its process alone, and leave what it has started to it until ``end``."""
+        self._child.terminate()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Give it some time to end; its exit status, ``None`` if it and all it started have not."""
+        return self._child.wait(timeout_s)
 
     def ask_to_end(self) -> None:
         """Have it stopped, with all it started, without waiting for that."""
@@ -72,11 +96,12 @@ class RunningService:
 class _PortTaken(Infra):
     """Somebody else has the port that was chosen for a service."""
 
-    def __init__(self, name: str, port: int) -> None:
+    def __init__(self, name: str, port: int, *, by: Sequence[Program] = ()) -> None:
         self.name = name
+        who = ", by " + " and ".join(map(str, by)) if by else ""
         super().__init__(
             f"{name}: port {port} was taken by another program after it had been chosen and "
-            "before the service could use it. Run again"
+            f"before the service could use it{who}. Run again"
         )
 
 
@@ -192,7 +217,7 @@ class ProcessRuntime:
                 has the findings of all of them. Those that are healthy keep running. The same
                 again next time, without another start.
             Unverifiable: A tool is missing on this machine.
-            Infra: A port was taken, also at the second try.
+            Infra: A port was taken, also at the second try; or another program answers on it.
             Cancelled: The runtime is being closed.
         """
         with self._lock:
@@ -217,6 +242,11 @@ class ProcessRuntime:
         for service in stopped.values():
             service.ask_to_end()
         return {name: service.end() for name, service in stopped.items()}
+
+    def release(self, name: str) -> RunningService | None:
+        """Leave the ending of a service to the caller; ``None`` if it was not started."""
+        with self._lock:
+            return self._running.pop(name, None)
 
     def close(self) -> None:
         """Stop everything, for good; closing twice is allowed."""
@@ -323,7 +353,7 @@ class ProcessRuntime:
         variables = self._environment(service)
         # Or another program's answer would be taken for this one's.
         if is_taken(port := self._port(name)):
-            raise _PortTaken(name, port)
+            raise _PortTaken(name, port, by=listeners(port))
         log = new_log(self._place.logs, name)
         child = Child(
             built.command(built.stack.start, variables),
@@ -331,24 +361,30 @@ class ProcessRuntime:
             environment=variables,
             log=log,
         )
-        return RunningService(name, self.url(name), port, child.pid, log, built.stack.name, child)
+        home, stack = self._place.home(service), built.stack.name
+        return RunningService(name, self.url(name), port, child.pid, log, stack, home, child)
 
     def _await_health(self, service: RunningService, stop: threading.Event, *, again: bool) -> None:
         spec = self._plan.services[service.name]
         deadline_s = time.monotonic() + spec.start_s
-        with HealthProbe(service.url + spec.health) as probe:
+        with HealthProbe(service.url, spec.health) as probe:
             while service.alive:
                 if probe.is_healthy() and service.alive:
                     return
                 if time.monotonic() > deadline_s:
-                    what = f"did not answer 200 within {spec.start_s:g} s (last: {probe.last})"
-                    raise _not_started(service, spec, f"{spec.health} {what}")
+                    raise unhealthy(service, spec, probe)
+                if service.log.stat().st_size > LOG_MOST_BYTES:
+                    raise flooded(service, spec)
                 if stop.wait(_POLL_S):
                     raise Cancelled(_STOPPING.format(service.name))
-        if is_taken(service.port) or (not again and _says_port_in_use(service)):
+        what = f"{service.ended} before {spec.health} answered 200"
+        if is_taken(service.port):
+            if not (own := left_behind(service)):
+                raise _PortTaken(service.name, service.port, by=listeners(service.port))
+            what += f", and left {' and '.join(map(str, own))} on its port"
+        elif not again and _says_port_in_use(service):
             raise _PortTaken(service.name, service.port)
-        what = f"{ended(service.end())} before {spec.health} answered 200"
-        raise _not_started(service, spec, what)
+        raise not_started(service, spec, what)
 
     def _keep(self, service: RunningService, stop: threading.Event) -> None:
         """Make it one that ``close`` stops; too late if that has begun."""
@@ -367,13 +403,6 @@ class ProcessRuntime:
             self._ports.pop(taken.name, None)
             for name in told:
                 self._built.pop(name, None)
-
-
-def _not_started(service: RunningService, spec: Service, what: str) -> GateFailed:
-    rule = "start"
-    return GateFailed(
-        rule, [Finding(spec.name, what + quoted(service.log, once=spec.health), rule)]
-    )
 
 
 def _says_port_in_use(service: RunningService) -> bool:

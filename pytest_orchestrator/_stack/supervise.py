@@ -8,6 +8,9 @@ Three things end the group: the owner's end is closed, which the kernel does
 also after ``kill -9``; this process gets SIGTERM; the command exits, for what it
 has left behind. Ending is SIGTERM, at most ``GRACE_S``, SIGKILL. The command's
 exit status becomes this process's own, 128 plus the signal if one killed it.
+
+Before that, the owner may write ``TERMINATE``: the command alone gets SIGTERM, and
+what it has started is left to it, until all are gone or the owner's end is closed.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ GRACE_S = 3.0
 # SIGKILL needs no grace; but zombies whose new parent is slow to collect them look alive.
 KILLED_S = 1.0
 NOT_STARTED = 127
+TERMINATE = b"T"
+_POLL_S = 0.02
 
 
 def main(owner: int, command: list[str]) -> int:
@@ -46,10 +51,14 @@ def main(owner: int, command: list[str]) -> int:
     with selectors.DefaultSelector() as selector:
         selector.register(owner, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
-        while child.poll() is None and not asked_to_end:
-            ready = {key.fd for key, _ in selector.select()}
-            if owner in ready and _is_closed(owner):
-                break
+        left_to_it = False
+        while not asked_to_end and _goes_on(child, left_to_it=left_to_it):
+            ready = {key.fd for key, _ in selector.select(_POLL_S if left_to_it else None)}
+            if owner in ready:
+                if _told(owner) != TERMINATE:
+                    break
+                left_to_it = True
+                child.terminate()
             if woken in ready:
                 os.read(woken, 512)
     _end_group(child)
@@ -59,11 +68,17 @@ def main(owner: int, command: list[str]) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _is_closed(owner: int) -> bool:
+def _goes_on(child: subprocess.Popen[bytes], *, left_to_it: bool) -> bool:
+    """Whether there is still something to wait for."""
+    return child.poll() is None or (left_to_it and _signal_group(child, 0))
+
+
+def _told(owner: int) -> bytes:
+    """What the owner wrote; nothing: its end is closed."""
     try:
-        return os.read(owner, 1) == b""
+        return os.read(owner, 1)
     except OSError:  # reset: it was closed with our line unread
-        return True
+        return b""
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
@@ -71,7 +86,7 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
         deadline_s = time.monotonic() + patience_s
         _signal_group(child, number)
         while _signal_group(child, 0) and time.monotonic() < deadline_s:
-            time.sleep(0.02)
+            time.sleep(_POLL_S)
 
 
 def _signal_group(child: subprocess.Popen[bytes], number: int) -> bool:

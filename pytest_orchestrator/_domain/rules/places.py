@@ -6,7 +6,7 @@ import re
 from itertools import chain, combinations
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_orchestrator._domain.plan import owns
+from pytest_orchestrator._domain.plan import BYTECODE, owns
 from pytest_orchestrator._domain.rules.wording import Wrong, key, shown
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def check(
     """All that is wrong with paths: how they are written, who owns them, what is there."""
     return chain(
         _misplaced(book),
+        _artefacts(book),
         _owners(book),
         _documents(book),
         _drafts(book),
@@ -72,6 +73,16 @@ def _misplaced(book: Book) -> Iterator[Wrong]:
     for at, path in book.run.texts("hides"):
         if why := objection(path, folder=True):
             yield Wrong(at, f"{shown(path)} {why}")
+
+
+def _artefacts(book: Book) -> Iterator[Wrong]:
+    for stack in book.entries("stacks"):
+        for at, pattern in stack.texts("artefacts"):
+            if why := objection(pattern.removeprefix(BYTECODE)):
+                yield Wrong(at, f"{shown(pattern)} {why}")
+            elif not stack.values.get("build"):
+                what = f"nothing makes {shown(pattern)}; give {key(stack.at())} a build"
+                yield Wrong(at, what)
 
 
 def _owned(book: Book) -> Iterator[Owned]:
