@@ -78,8 +78,8 @@ def check_serves(published: object, served: object, name: str) -> Verdict:
     Compared are operations, their parameters, request bodies, responses and all
     schemas, in a normal form that knows no difference between OpenAPI 3.0 and
     3.2, nor between the ways to write the same schema. What is served and was
-    not published is fine, except for what a request then must have; a schema
-    that differs at all is not.
+    not published is fine, also a property of an object that is not closed,
+    except for what a request then must have; a schema that differs otherwise is not.
 
     Args:
         published: The contract's document.
