@@ -114,7 +114,10 @@ def _can_be_sent(where: str, value: object, schema: Schema, kind: Kind) -> bool:
         text.isascii() and text.isprintable() and text.strip() == text
     ):
         return False
-    return kind != "invalid" or not any(schema.fits(reading) for reading in _readings(text))
+    # An empty text often means that nothing is there.
+    return kind != "invalid" or not (
+        text == "" or any(schema.fits(reading) for reading in _readings(text))
+    )
 
 
 def _readings(text: str) -> Iterator[object]:

@@ -37,7 +37,8 @@ class Request:
 
     def __str__(self) -> str:
         sent = [f"{self.method} {shortened(self.target, 200)}"]
-        sent += [f"{name}: {shortened(value, 60)}" for name, value in self.headers]
+        shown = (h for h in self.headers if h != ("Content-Type", "application/json"))
+        sent += [f"{name}: {shortened(value, 60)}" for name, value in shown]
         if self.body is not None:
             text = self.body.decode(errors="backslashreplace")
             sent.append(shortened(text, 240) + _length(text) if text else "an empty body")

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from pytest_orchestrator._checks.conformance.promises import Schema
     from pytest_orchestrator._checks.conformance.requests import Kind
 
-GONE: Any = object()
-"""In place of a value: there is none."""
-
 READABLE = (
     "naïve café Über Ærø ß",
     "Жук и пчела",
@@ -76,10 +73,10 @@ def variants(
     """
     seen: list[object] = []
     for meant, why, value in _walk(schema.written, schema.definitions, base, samples, name, ""):
-        if value is GONE or any(_same(value, other) for other in seen):
+        if any(_same(value, other) for other in seen):
             continue
-        seen.append(value)
         if schema.fits(value) is not (meant == "invalid"):
+            seen.append(value)
             yield Variant(meant, why, value)
 
 
