@@ -1,4 +1,4 @@
-"""S3: the api's OpenAPI document is published, valid, complete, and what the service serves."""
+"""S3: the api's OpenAPI document is published, valid, as agreed, and what the service keeps to."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import pytest
 
 from pytest_orchestrator.checks import (
     check_built_on,
+    check_conforms,
     check_covers,
+    check_fits_draft,
     check_generated,
+    check_models,
     check_serves,
     check_still_fits,
     read_document,
@@ -30,12 +33,33 @@ def test_document_is_valid(contracts: Contracts) -> None:
 
 
 @lane
-def test_document_covers_what_the_runbook_names(contracts: Contracts, plan: Plan) -> None:
-    """Every operation the runbook asks for is described."""
+def test_document_covers_what_the_runbook_names(contracts: Contracts) -> None:
+    """Every operation and parameter the runbook asks for is described."""
     contract = contracts[NAME]
-    operations = plan.contracts[NAME].operations
 
-    check_covers(contract.document(), operations, contract.path).raise_for_findings()
+    check_covers(
+        contract.document(), contract.operations, contract.path, parameters=contract.parameters
+    ).raise_for_findings()
+
+
+@lane
+def test_document_has_the_shared_models(contracts: Contracts) -> None:
+    """The bodies the runbook names are the shared models, however they are written."""
+    contract = contracts[NAME]
+
+    check_models(
+        contract.document(),
+        contracts.models(),
+        contract.path,
+        requests=contract.requests,
+        responses=contract.responses,
+    ).raise_for_findings()
+
+
+@lane
+def test_document_fits_its_draft(contracts: Contracts) -> None:
+    """Whoever has built on the draft is right with what is published."""
+    check_fits_draft(contracts[NAME]).raise_for_findings()
 
 
 @lane
@@ -44,13 +68,21 @@ def test_service_serves_what_is_published(
 ) -> None:
     """The running service shows the same document, wording and order aside."""
     contract = contracts[NAME]
-    service = services.start("api")["api"]
+    service = services.start("core", "api")["api"]
 
     served = http.get(service.url + (plan.services["api"].openapi or ""))
 
     document, verdict = read_document(served.content, f"{contract.path} (as served)")
     verdict.raise_for_findings()
     check_serves(contract.document(), document, contract.path).raise_for_findings()
+
+
+@lane
+def test_service_keeps_to_what_is_published(contracts: Contracts, services: Services) -> None:
+    """Real answers to generated requests, right ones and wrong ones, are as documented."""
+    url = services.start("core", "api")["api"].url
+
+    check_conforms(contracts[NAME], url, name="api", models=contracts.models()).raise_for_findings()
 
 
 def test_consumer_is_not_broken_by_what_is_published(consumption: Consumption) -> None:

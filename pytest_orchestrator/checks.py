@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_orchestrator._checks.agreed import check_fits_draft, check_models
 from pytest_orchestrator._checks.answers import check_json, check_response, parse_json
+from pytest_orchestrator._checks.conformance.process import check_conforms
 from pytest_orchestrator._checks.generated import check_built_on, check_still_fits
 from pytest_orchestrator._checks.generated import judge_generated as _judge_generated
 from pytest_orchestrator._checks.life import (
@@ -34,11 +36,14 @@ __all__ = [
     "Verdict",
     "check_built_on",
     "check_chain",
+    "check_conforms",
     "check_covers",
     "check_ending",
+    "check_fits_draft",
     "check_generated",
     "check_health",
     "check_json",
+    "check_models",
     "check_openapi",
     "check_page",
     "check_response",

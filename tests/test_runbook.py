@@ -460,6 +460,45 @@ NAMES = [
         ('kind = "models"', 'kind = "models"\noperations = ["GET /health"]'),
     ),
     case(
+        "response of an operation nobody asks for",
+        'contracts.core-api.responses."GET /helth"',
+        "is not among the operations; did you mean 'GET /health'?",
+        (
+            'operations = ["GET /health"]',
+            'operations = ["GET /health"]\nresponses = {"GET /helth" = "Health"}',
+        ),
+    ),
+    case(
+        "response that is no name",
+        'contracts.core-api.responses."GET /health"',
+        "expected a name: a letter, then letters, digits, '-' or '_', got 'a model'",
+        (
+            'operations = ["GET /health"]',
+            'operations = ["GET /health"]\nresponses = {"GET /health" = "a model"}',
+        ),
+    ),
+    case(
+        "unknown way to ask",
+        "contracts.core-api.live.sede",
+        "unknown key; did you mean 'seed'?",
+        ('operations = ["GET /health"]', 'operations = ["GET /health"]\nlive = {sede = 1}'),
+    ),
+    case(
+        "no yes or no",
+        "contracts.core-api.live.schemathesis",
+        "expected true or false, got 'yes'",
+        (
+            'operations = ["GET /health"]',
+            'operations = ["GET /health"]\nlive = {schemathesis = "yes"}',
+        ),
+    ),
+    case(
+        "live models",
+        "contracts.models.live",
+        "only a contract of kind 'openapi' has live, this one is 'models'; remove them",
+        ('kind = "models"', 'kind = "models"\nlive = {seed = 1}'),
+    ),
+    case(
         "placeholder of no service",
         "services.api.environment.CORE_URL",
         "there is no service '{coer}'; did you mean 'core'?",
@@ -1486,6 +1525,7 @@ def test_the_error_of_the_reference_is_a_real_one() -> None:
         values.Agent,
         values.Contract,
         values.Generated,
+        values.Live,
         values.Service,
         values.Stack,
         values.Task,
@@ -1499,6 +1539,7 @@ def test_every_key_is_in_the_reference(kind: type[values.Run]) -> None:
         "Run": "run",
         "Budget": "budget",
         "Generated": "contracts.NAME.generated.CONSUMER",
+        "Live": "contracts.NAME.live",
     }
     title = titles.get(kind.__name__, f"{kind.__name__.lower()}s.NAME")
     section = text.partition(f"## `[{title}]`")[2].partition("\n## ")[0]

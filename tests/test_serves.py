@@ -58,7 +58,6 @@ def test_a_document_serves_itself_in_any_version(published: str, served: str) ->
         (f"{ANSWER}/type", ["object", "null"], f"{ANSWER}/type", 'served as ["null", "object"]'),
         (f"{ANSWER}/nullable", True, f"{ANSWER}/type", 'served as ["null", "object"]'),
         (f"{ANSWER}/additionalProperties", False, ANSWER, "served as false"),
-        (f"{ANSWER}/properties/more", {}, f"{ANSWER}/properties", "'more' of properties is not pu"),
         (f"{ANSWER}/properties/text", GONE, f"{ANSWER}/properties/text", "not served"),
         (f"{ANSWER}/properties/text/format", "uuid", f"{ANSWER}/properties/text", '"uuid"'),
         (f"{ANSWER}/properties/text/enum", ["a"], f"{ANSWER}/properties/text", 'served as ["a"]'),
@@ -98,6 +97,9 @@ def test_a_difference_is_found_at_its_place(
         (f"{ANSWER}/x-other", {"type": "string"}),
         (f"{ANSWER}/additionalProperties", True),
         (f"{ANSWER}/required", []),
+        (f"{ANSWER}/required", ["more"]),
+        (f"{ANSWER}/properties/more", {}),
+        (f"{BODY}/properties/more", {"type": "string"}),
         (f"{ANSWER}/properties/text/default", "x"),
         (f"{ANSWER}/properties/text/title", "Text"),
         (f"{ANSWER}/properties/text/nullable", False),
@@ -123,6 +125,25 @@ def test_what_a_request_must_have_was_published() -> None:
     assert [("c#/paths/~1health/get", rule) for rule in ("parameter", "request-body")] == [
         (f.where, f.rule) for f in findings
     ]
+
+
+def test_a_request_that_must_have_more_than_was_published_is_told() -> None:
+    """A consumer does not send what it does not know of."""
+    served = planted(a_contract(), f"{BODY}/properties/more", {"type": "string"})
+    served = planted(served, f"{BODY}/required", ["more"])
+
+    findings = check_serves(a_contract(), served, "c").findings
+
+    assert ["schema", "schema"] == [f.rule for f in findings]
+    assert "'more' of properties" in findings[0].what
+
+
+def test_a_closed_object_may_not_be_answered_with_more() -> None:
+    """Whoever was told that there is nothing else refuses it."""
+    closed = {"properties": {"a": {}}, "additionalProperties": False}
+    wider = {"properties": {"a": {}, "b": {}}, "additionalProperties": False}
+
+    assert not check_serves(with_answer(closed), with_answer(wider), "c").passed
 
 
 PAGE = {"type": ["number", "null"], "minimum": 1}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_orchestrator._checks.confined.process import check_contract
 from pytest_orchestrator._checks.models.document import check_drift
 from pytest_orchestrator._checks.reading.bundle import read_bundle
+from pytest_orchestrator._domain.plan import Live
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class PublishedContract:
         draft: Where what stands in for it stands, relative to the tree; ``None``: nothing does.
         generated: What consumers generate from it, in the order of the runbook, as pairs of the
             consumer's name and the value; may be empty.
+        operations: What it must at least describe, e.g. ``("GET /health",)``.
+        parameters: By operation: the names of parameters it must at least describe.
+        requests: By operation: the shared model that is its request body.
+        responses: By operation: the shared model that is its answer.
+        live: How the running service is asked whether it keeps to this.
     """
 
     name: str
@@ -43,6 +49,11 @@ class PublishedContract:
     kind: Literal["openapi", "models"] = "openapi"
     draft: str | None = None
     generated: tuple[tuple[str, Generated], ...] = ()
+    operations: tuple[str, ...] = ()
+    parameters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    requests: Mapping[str, str] = field(default_factory=dict)
+    responses: Mapping[str, str] = field(default_factory=dict)
+    live: Live = field(default_factory=Live)
 
     def read(self) -> bytes:
         """The exact bytes.
@@ -159,7 +170,21 @@ class Contracts(Mapping[str, PublishedContract]):
             kind=contract.kind,
             draft=contract.draft,
             generated=tuple(contract.generated.items()),
+            operations=contract.operations,
+            parameters=contract.parameters,
+            requests=contract.requests,
+            responses=contract.responses,
+            live=contract.live,
         )
+
+    def models(self) -> object:
+        """The JSON Schema of the shared models; ``None`` if the runbook has no page of them.
+
+        Raises:
+            GateFailed: The page is wrong or not published, or the schema is not what it makes.
+        """
+        pages = [name for name, contract in self._contracts.items() if contract.kind == "models"]
+        return self[pages[0]].schema() if pages else None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._contracts)

@@ -14,7 +14,7 @@ from pytest_orchestrator._checks.rules.references import find_references, refere
 from pytest_orchestrator._domain.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pytest_orchestrator._domain.verdict import Finding
 
@@ -46,19 +46,26 @@ def check_openapi(document: object, name: str) -> Verdict:
     return Verdict("openapi", tuple(findings))
 
 
-def check_covers(document: object, operations: Sequence[str], name: str) -> Verdict:
+def check_covers(
+    document: object,
+    operations: Sequence[str],
+    name: str,
+    *,
+    parameters: Mapping[str, Sequence[str]] | None = None,
+) -> Verdict:
     """Whether a document describes all that the runbook asks for.
 
     Args:
         document: An OpenAPI document, valid or not.
         operations: As in the runbook: ``["GET /health", "POST /internal/query"]``.
         name: What findings call the document.
+        parameters: Names of parameters by operation, wherever they are sent.
 
     Returns:
         A finding for each operation that is missing, with the nearest path there
-        is, or that describes no response of the 200s.
+        is, or that describes no response of the 200s; and for each parameter that is missing.
     """
-    faults = cover_faults(document, operations)
+    faults = [*cover_faults(document, operations), *_parameter_faults(document, parameters or {})]
     findings = [told(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults]
     return Verdict("covers", tuple(findings))
 
@@ -72,14 +79,25 @@ def cover_faults(document: object, operations: Sequence[str]) -> Iterator[Fault]
             yield fault
 
 
+def _parameter_faults(document: object, parameters: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+    outline = Outline(document)
+    for operation in outline.operations():
+        found = [name for _, name in outline.parameters(operation)]
+        for name in parameters.get(str(operation), ()):
+            if name not in found and name.lower() not in found:
+                there = ", ".join(found) or "none"
+                what = f"{operation} has no parameter {name}; it has {there}"
+                yield Fault(operation.node.pointer, what, "covers", "describe it, or rename it")
+
+
 def check_serves(published: object, served: object, name: str) -> Verdict:
     """Whether the running service serves what was published.
 
     Compared are operations, their parameters, request bodies, responses and all
     schemas, in a normal form that knows no difference between OpenAPI 3.0 and
     3.2, nor between the ways to write the same schema. What is served and was
-    not published is fine, except for what a request then must have; a schema
-    that differs at all is not.
+    not published is fine, also a property of an object that is not closed,
+    except for what a request then must have; a schema that differs otherwise is not.
 
     Args:
         published: The contract's document.

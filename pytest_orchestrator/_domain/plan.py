@@ -113,6 +113,21 @@ class Generated(_Value):
     timeout_s: float = Field(default=120.0, gt=0)
 
 
+class Live(_Value):
+    """How a running service is asked whether it keeps to what it has published."""
+
+    samples: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Texts worth asking, by the name of the property or the parameter they are for."""
+    examples: int = Field(default=40, ge=1, le=10_000)
+    """Generated requests per operation, besides those for each bound and each mistake."""
+    seed: int = Field(default=0, ge=0)
+    """The same seed asks the same; another one asks something else."""
+    wall_s: float = Field(default=60.0, gt=0)
+    """Seconds of wall-clock time for each operation."""
+    schemathesis: bool = False
+    """Whether Schemathesis asks, too."""
+
+
 class Contract(_Value):
     """A published document others build on."""
 
@@ -127,6 +142,13 @@ class Contract(_Value):
     """Seconds a task waits for the contract before it begins on the draft."""
     operations: tuple[Operation, ...] = ()
     """What an OpenAPI contract must at least describe, e.g. ``"GET /health"``."""
+    parameters: dict[Operation, tuple[str, ...]] = Field(default_factory=dict)
+    """By operation: the names of parameters it must at least describe."""
+    requests: dict[Operation, Name] = Field(default_factory=dict)
+    """By operation: the shared model that is its request body."""
+    responses: dict[Operation, Name] = Field(default_factory=dict)
+    """By operation: the shared model that is its answer, whenever it succeeds."""
+    live: Live = Live()
     generated: dict[Name, Generated] = Field(default_factory=dict)
     """By consumer: files that must be what a program makes of the contract."""
 
@@ -401,7 +423,10 @@ class Plan(_Value):
         """
         told = self.model_dump_json(
             include={"agents", "tasks", "contracts", "briefs"},
-            exclude={"agents": {"__all__": {"budget"}}},
+            exclude={
+                "agents": {"__all__": {"budget"}},
+                "contracts": {"__all__": {"live"}},
+            },
         )
         return sha256(told.encode()).hexdigest()
 

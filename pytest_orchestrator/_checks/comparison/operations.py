@@ -25,7 +25,9 @@ class Comparison:
         self._published = published
         self._served = served
         self._name = name
-        self._schemas = SchemaComparison(published, served)
+        self._requests = SchemaComparison(published, served, more="request")
+        self._answers = SchemaComparison(published, served, more="response")
+        self._told: set[tuple[str, str]] = set()
 
     def findings(self) -> Iterator[Finding]:
         """All differences; each difference of a schema at its first use."""
@@ -67,8 +69,9 @@ class Comparison:
             if one != other:
                 what = f"{title}: {keyword} is published as {shown(one)}, served as {shown(other)}"
                 yield self._finding(mine, "parameter", what)
-        yield from self._schema(title, mine.child("schema"), theirs.child("schema"))
-        yield from self._content(title, mine, theirs)
+        schemas = mine.child("schema"), theirs.child("schema")
+        yield from self._schema(title, *schemas, self._requests)
+        yield from self._content(title, mine, theirs, self._requests)
 
     def _request(self, operation: Operation, there: Operation) -> Iterator[Finding]:
         mine = self._published.resolve(operation.node.child("requestBody"))
@@ -81,7 +84,7 @@ class Comparison:
             what = f"{title}: required is published as {one}, served as {other}"
             yield self._finding(mine if mine.value else operation.node, "request-body", what)
         if mine.value is not None and theirs.value is not None:
-            yield from self._content(title, mine, theirs)
+            yield from self._content(title, mine, theirs, self._requests)
 
     def _responses(self, operation: Operation, there: Operation) -> Iterator[Finding]:
         served = dict(there.node.child("responses").members())
@@ -91,22 +94,32 @@ class Comparison:
             title = f"{operation}, response {status}"
             if status in served:
                 mine = self._published.resolve(written)
-                yield from self._content(title, mine, self._served.resolve(served[status]))
+                theirs = self._served.resolve(served[status])
+                yield from self._content(title, mine, theirs, self._answers)
             else:
                 what = f"{title}: is not served; served are {_listed(served)}"
                 yield self._finding(written, "status", what)
 
-    def _content(self, title: str, mine: Node, theirs: Node) -> Iterator[Finding]:
+    def _content(
+        self, title: str, mine: Node, theirs: Node, schemas: SchemaComparison
+    ) -> Iterator[Finding]:
         published, served = self._published.content(mine), self._served.content(theirs)
         for media_type, schema in published.items():
             if media_type in served:
-                yield from self._schema(f"{title}, {media_type}", schema, served[media_type])
+                there = served[media_type]
+                yield from self._schema(f"{title}, {media_type}", schema, there, schemas)
             else:
                 what = f"{title}: {media_type} is not served; served are {_listed(served)}"
                 yield self._finding(mine.child("content"), "media-type", what)
 
-    def _schema(self, title: str, mine: Node, theirs: Node) -> Iterator[Finding]:
-        for difference in self._schemas.differences(mine, theirs):
+    def _schema(
+        self, title: str, mine: Node, theirs: Node, schemas: SchemaComparison
+    ) -> Iterator[Finding]:
+        for difference in schemas.differences(mine, theirs):
+            # What is both sent and answered is compared twice, and told once.
+            if (key := (difference.pointer, str(difference))) in self._told:
+                continue
+            self._told.add(key)
             yield told(place(self._name, difference.pointer), f"{title}: {difference}", "schema")
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeGuard
 
 from pytest_orchestrator._checks.comparison.normal import CHOICES, NAMED_BELOW, ONE_BELOW, normal
 from pytest_orchestrator._checks.nodes import Node, canonical, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from pytest_orchestrator._checks.comparison.normal import Keywords
     from pytest_orchestrator._checks.comparison.outline import Outline
+
+# Where one of these stands, a property that is not named is no longer allowed for sure.
+_CLOSING = frozenset(
+    ("additionalProperties", "patternProperties", "propertyNames", "unevaluatedProperties")
+)
 
 Pair = tuple[int, int]
 Assumed = ChainMap[Pair, None]
@@ -43,11 +49,29 @@ class SchemaComparison:
 
     A pair of schemas that is met again while it is being compared is taken for
     equal: were it not, the difference would be found elsewhere. So recursion ends.
+
+    Args:
+        published: The document the first schemas are of.
+        served: The document the second ones are of.
+        more: What the second ones may have more than the first, in objects that are not
+            closed: ``"response"``: any property; ``"request"``: any that may be left out;
+            ``None``: nothing.
+        forgives: Whether a difference of a keyword is none, given its name and both
+            values; ``None`` is one that is not there.
     """
 
-    def __init__(self, published: Outline, served: Outline) -> None:
+    def __init__(
+        self,
+        published: Outline,
+        served: Outline,
+        *,
+        more: Literal["request", "response"] | None = None,
+        forgives: Callable[[str, Node | None, Node | None], bool] = lambda *_: False,
+    ) -> None:
         self._published = published
         self._served = served
+        self._more = more
+        self._forgives = forgives
         self._compared: Assumed = ChainMap()
         self._different: set[Pair] = set()
 
@@ -77,10 +101,14 @@ class SchemaComparison:
     ) -> Iterator[Difference]:
         """Differences of what two schemas say themselves; adds the pairs below them."""
         left, right = normal(self._published, mine), normal(self._served, theirs)
+        if self._more is not None and left.keys().isdisjoint(_CLOSING):
+            right = _without_more(left, right, needed=self._more == "request")
         for keyword in dict.fromkeys((*left, *right)):
             one, other = left.get(keyword), right.get(keyword)
             if one is None or other is None:
-                yield _difference(mine.pointer if one is None else one.pointer, keyword, one, other)
+                if not self._forgives(keyword, one, other):
+                    at = mine.pointer if one is None else one.pointer
+                    yield _difference(at, keyword, one, other)
             elif keyword in ONE_BELOW:
                 below.append((one, other))
             elif keyword in NAMED_BELOW:
@@ -89,7 +117,9 @@ class SchemaComparison:
                 yield from self._choices(keyword, (one, other), assumed, below)
             elif keyword == "prefixItems":
                 yield from _positions(one, other, below)
-            elif canonical(one.value) != canonical(other.value):
+            elif canonical(one.value) != canonical(other.value) and not self._forgives(
+                keyword, one, other
+            ):
                 yield _difference(one.pointer, keyword, one, other)
 
     def _choices(
@@ -123,6 +153,33 @@ class SchemaComparison:
             return True
         self._different.add(pair)
         return False
+
+
+def _without_more(left: Keywords, right: Keywords, *, needed: bool) -> Keywords:
+    """The second schema without the properties only it has; with those it ``needed``."""
+    known = {name for name, _ in left.get("properties", Node(None)).members()}
+    wanted = right.get("required", Node(None)).value
+    required = [name for name in wanted if isinstance(name, str)] if _is_list(wanted) else []
+    kept = known | {*required} if needed else known
+    found = dict(right)
+    if "properties" in right and isinstance(right["properties"].value, dict):
+        node = right["properties"]
+        there = {name: value for name, value in right["properties"].value.items() if name in kept}
+        found["properties"] = node._replace(value=there)
+        if not there and "properties" not in left:
+            del found["properties"]
+    if required and not needed:
+        also = left.get("required", Node(None)).value
+        mine = also if isinstance(also, list) else []
+        still = [name for name in required if name in known or name in mine]
+        found["required"] = right["required"]._replace(value=still)
+        if not still and "required" not in left:
+            del found["required"]
+    return found
+
+
+def _is_list(value: object) -> TypeGuard[list[object]]:
+    return isinstance(value, list)
 
 
 def _members(

@@ -21,7 +21,9 @@ _ONE = frozenset(
     unevaluatedProperties
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
+_ONE_WAY = ("readOnly", "writeOnly")
 _LIST = frozenset({"anyOf", "oneOf", "prefixItems"})
+_CHOICES = ("allOf", "anyOf", "oneOf")
 _MAP = frozenset({"dependentSchemas", "patternProperties", "properties"})
 
 
@@ -86,10 +88,20 @@ _NOT_IN_30 = frozenset(
 
 
 class Conversion:
-    """Collects schemas of a document, and all that they refer to, under ``$defs``."""
+    """Collects schemas of a document, and all that they refer to, under ``$defs``.
 
-    def __init__(self, document: object, version: str) -> None:
+    Args:
+        document: The whole document.
+        version: E.g. ``"3.1"``.
+        one_way: Properties with one of these keywords need not be there, even where they
+            are required. Of an example nobody knows which way it goes.
+    """
+
+    def __init__(
+        self, document: object, version: str, *, one_way: tuple[str, ...] = _ONE_WAY
+    ) -> None:
         self._document = document
+        self._leaves_out = one_way
         self._is_30 = version == "3.0"
         self._names: dict[object, str] = {}
         self._todo: list[tuple[str, object]] = []
@@ -215,7 +227,7 @@ class Conversion:
         seen: set[int] = set()
         while isinstance(schema, dict) and id(schema) not in seen:
             seen.add(id(schema))
-            if schema.get("readOnly") is True or schema.get("writeOnly") is True:
+            if any(schema.get(keyword) is True for keyword in self._leaves_out):
                 return True
             try:
                 schema = follow(self._document, str(schema.get("$ref"))).value
@@ -233,4 +245,7 @@ class Conversion:
             del converted["type"]
         if value.get("nullable") is True and "type" in converted:
             converted["type"] = [converted["type"], "null"]
+        elif value.get("nullable") is True and not converted.keys().isdisjoint(_CHOICES):
+            # OpenAPI 3.0 gives it no meaning here, but whoever writes it means this.
+            return {"anyOf": [converted, {"type": "null"}]}
         return converted

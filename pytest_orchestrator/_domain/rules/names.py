@@ -25,6 +25,7 @@ _REFERENCES = (
     ("services", "stack", ("stacks",), "stack"),
     ("gates", "needs", _NEEDED, "gate, contract or task"),
 )
+_BY_OPERATION = ("parameters", "requests", "responses")
 _TRACES = "traces"
 _TAKEN = {_TRACES: "the trace store's URL", "port": "the port a service was given"}
 _PLACEHOLDER = re.compile(r"\{\s*([A-Za-z][A-Za-z0-9_.-]*)\s*\}")
@@ -123,9 +124,37 @@ def _published_by_others(book: Book) -> Iterator[Wrong]:
 def _operations(book: Book) -> Iterator[Wrong]:
     for contract in book.entries("contracts"):
         kind = contract.text("kind")
-        if contract.values.get("operations") and kind not in {"openapi", ""}:
-            what = f"only a contract of kind 'openapi' has operations, this one is {shown(kind)}"
-            yield Wrong(contract.at("operations"), f"{what}; remove them")
+        for field in ("operations", *_BY_OPERATION, "live"):
+            if contract.values.get(field) and kind not in {"openapi", ""}:
+                what = f"only a contract of kind 'openapi' has {field}, this one is {shown(kind)}"
+                yield Wrong(contract.at(field), f"{what}; remove them")
+        yield from _by_operation(contract)
+    yield from _shared_models(book)
+
+
+def _by_operation(contract: Entry) -> Iterator[Wrong]:
+    """What is said of an operation is said of one that there must be."""
+    operations = [operation for _, operation in contract.texts("operations")]
+    for field in _BY_OPERATION:
+        said = contract.values.get(field)
+        for operation in said if isinstance(said, Mapping) else ():
+            if operation not in operations:
+                what = f"is not among the operations; {suggestion(operation, operations)}"
+                yield Wrong(contract.at(field, operation), what)
+
+
+def _shared_models(book: Book) -> Iterator[Wrong]:
+    """The model of a body is one of the page of shared models, of which there is one."""
+    pages = [c.name for c in book.entries("contracts") if c.text("kind") == "models"]
+    for contract in book.entries("contracts"):
+        for field in ("requests", "responses"):
+            if contract.values.get(field) and len(pages) != 1:
+                there = ", ".join(map(shown, pages)) or "none"
+                what = (
+                    "names shared models, so there must be one contract of kind 'models'; "
+                    f"there is {there}"
+                )
+                yield Wrong(contract.at(field), what)
 
 
 def _placeholders(book: Book) -> Iterator[Wrong]:

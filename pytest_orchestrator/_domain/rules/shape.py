@@ -14,6 +14,7 @@ from pytest_orchestrator._domain.plan import (
     Contract,
     Gate,
     Generated,
+    Live,
     Name,
     Operation,
     Plan,
@@ -49,6 +50,7 @@ _PATTERNS = {
 }
 _KINDS = {
     "string_type": "a string",
+    "bool_type": "true or false",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
@@ -62,7 +64,11 @@ _BOUNDS = {
     "greater_than": ("more than", "gt"),
     "less_than_equal": ("at most", "le"),
 }
-_INNER: dict[str, type[BaseModel]] = {"budget": Budget, "generated": Generated}
+_INNER: dict[str, type[BaseModel]] = {
+    "budget": Budget,
+    "generated": Generated,
+    "live": Live,
+}
 """The keys of entries that are tables of keys themselves, or hold such tables by name."""
 # What order does not depend on: a task without a brief still has its place.
 _FILLERS: dict[type[BaseModel], dict[str, object]] = {
