@@ -17,7 +17,7 @@ from pytest_orchestrator._plugin.items import Items
 from pytest_orchestrator._plugin.options import find_runbook, option
 from pytest_orchestrator._plugin.session import OFF, SESSION_KEY, RunSession, Settings
 from pytest_orchestrator._plugin.terminal import Terminal
-from pytest_orchestrator._plugin.workers import all_lanes, is_all_recorded
+from pytest_orchestrator._plugin.workers import GUESS_KEY, all_lanes, is_all_recorded
 from pytest_orchestrator._run.judge import Project
 from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator.errors import RunbookError
@@ -46,8 +46,9 @@ def activate(config: pytest.Config) -> None:
     plan, project = load(config)
     _check_options(config, plan)
     told = getattr(config, "workerinput", {}).get("orchestrator")
+    guess = config.stash.get(GUESS_KEY, None)
     settings = Settings(**told) if told else make_settings(config, plan, project)
-    session = config.stash[SESSION_KEY] = RunSession(plan, project, settings)
+    session = config.stash[SESSION_KEY] = RunSession(plan, project, settings, guess)
     for line in _markers(plan):
         config.addinivalue_line("markers", line)
     config.pluginmanager.add_hookspecs(hookspecs)

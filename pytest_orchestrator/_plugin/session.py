@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.change import Change
     from pytest_orchestrator._domain.state import PhaseState, RunState
     from pytest_orchestrator._run.judge import Project
+    from pytest_orchestrator._run.obtain import KnownBases
 
 OFF = "off"
 BLOCKED = "blocked: "
@@ -80,7 +81,8 @@ class Settings:
 class Judged:
     """What a gate is about to judge."""
 
-    tree: Path
+    lay_out: Callable[[], Path]
+    """Puts it where tests can see it, the first time it is called."""
     key: str
     built: dict[str, str] = field(default_factory=dict)
     """The commits of the parts it judges; empty if it is a tree as it is."""
@@ -88,6 +90,11 @@ class Judged:
     """What its verdict rests on; ``None`` if it is given to another session."""
     stamp: str = ""
     """Of a tree as it is: see ``AsIs``."""
+
+    @property
+    def tree(self) -> Path:
+        """The folder."""
+        return self.lay_out()
 
 
 class RunSession:
@@ -97,9 +104,13 @@ class RunSession:
         plan: The validated runbook.
         project: Where it is.
         settings: What was asked for.
+        before: Another view that this process has had of the same run; what it has found out
+            need not be found out again.
     """
 
-    def __init__(self, plan: Plan, project: Project, settings: Settings) -> None:
+    def __init__(
+        self, plan: Plan, project: Project, settings: Settings, before: RunSession | None = None
+    ) -> None:
         self.plan = plan
         self.project = project
         self.settings = settings
@@ -113,7 +124,9 @@ class RunSession:
         self._reusable: dict[str, frozenset[str]] = {}
         self._told: dict[str, list[GateTestFinished]] = {}
         # Before any test module is imported: what is read later may be something else.
-        self.judges = Judges(plan, project)
+        self.judges: Judges = before.judges if before else Judges(plan, project)
+        self.known_bases: KnownBases = before.known_bases if before else {}
+        self._trees: dict[str, Path] = {}
 
     @property
     def folder(self) -> Path:
@@ -155,6 +168,7 @@ class RunSession:
             agents=self.settings.agents,
             judges=self.judges,
             options=self.settings.options,
+            known=self.known_bases,
             selected=self.selected,
             tick=self._tick,
         )
@@ -253,7 +267,7 @@ class RunSession:
             return False
         if gate not in self._reusable:
             state = self.ledger.state()
-            key = self.key(state, gate)
+            key = None if self.judges.changed else self.key(state, gate)
             passed = has_passed(state, gate, key)
             outcomes = state.gate(gate).records[str(key)].outcomes if passed else {}
             self._reusable[gate] = frozenset(outcomes)
@@ -299,9 +313,7 @@ class RunSession:
                 self.ledger.append(event.model_copy(update={"key": key}))
 
     def _is_changed(self, judged: Judged) -> bool:
-        return self.judges.changed or (
-            bool(judged.stamp) and AsIs(self.plan, judged.tree).stamp() != judged.stamp
-        )
+        return self.judges.changed or (bool(judged.stamp) and self._as_is.stamp() != judged.stamp)
 
     def _own_key(self, basis: Basis) -> str:
         """A key that no other session looks for."""
@@ -330,13 +342,12 @@ class RunSession:
     def _judged_tree(self, gate: str) -> Judged:
         if self.with_agents:
             return self._built_tree(gate)
-        tree = self.project.root / self.settings.workspace
         if self.settings.alone:
-            return Judged(tree, "alone")
+            return Judged(lambda: self._tree_as_is, "alone")
         self._require_gates_before(gate)
-        stamp = AsIs(self.plan, tree).stamp()
+        stamp = self._as_is.stamp()
         basis = self._basis_as_is(gate)
-        judged = Judged(tree, basis.key, basis=basis, stamp=stamp)
+        judged = Judged(lambda: self._tree_as_is, basis.key, basis=basis, stamp=stamp)
         return replace(judged, key=self._own_key(basis)) if self._is_changed(judged) else judged
 
     def _built_tree(self, gate: str) -> Judged:
@@ -349,7 +360,13 @@ class RunSession:
         basis = self.obtainer.basis(state, gate)
         key = self._own_key(basis) if self.judges.changed else basis.key
         built = self.obtainer.built(state, gate)
-        return Judged(self.workspaces.lay_out(basis.tree, gate), key, built, basis)
+        return Judged(partial(self._lay_out, gate, basis.tree), key, built, basis)
+
+    def _lay_out(self, gate: str, tree: str) -> Path:
+        """Once: services may be running there."""
+        if gate not in self._trees:
+            self._trees[gate] = self.workspaces.lay_out(tree, gate)
+        return self._trees[gate]
 
     def _require_gates_before(self, gate: str) -> None:
         """Without agents: the gates before this one must have passed on this very tree."""
@@ -371,8 +388,16 @@ class RunSession:
 
     def _basis_as_is(self, gate: str) -> Basis:
         """What a verdict on the tree as it is now would rest on."""
-        as_is = AsIs(self.plan, self.project.root / self.settings.workspace)
-        return self.judges.basis(gate, as_is.digest(), as_is.contracts(), self.settings.options)
+        tree, contracts = self._as_is.digest(), self._as_is.contracts()
+        return self.judges.basis(gate, tree, contracts, self.settings.options)
+
+    @property
+    def _as_is(self) -> AsIs:
+        return AsIs(self.plan, self._tree_as_is)
+
+    @property
+    def _tree_as_is(self) -> Path:
+        return self.project.root / self.settings.workspace
 
 
 SESSION_KEY: pytest.StashKey[RunSession] = pytest.StashKey()

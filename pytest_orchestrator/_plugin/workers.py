@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from _pytest.mark.expression import Expression
 
 from pytest_orchestrator._domain.reuse import gates_in_question, is_answered, may_select
@@ -15,11 +16,12 @@ from pytest_orchestrator.errors import OrchestratorError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
     from pytest_orchestrator._domain.plan import Part, Plan
     from pytest_orchestrator._plugin.session import Settings
     from pytest_orchestrator._run.judge import Project
+
+GUESS_KEY: pytest.StashKey[RunSession] = pytest.StashKey()
+"""The view of the run that the number of workers rests on."""
 
 
 def all_lanes(plan: Plan) -> int:
@@ -50,8 +52,9 @@ def is_all_recorded(
     selected, parts = _selected(config, plan, {g for g in gates if _is_in(gates[g], asked)})
     if not selected and not parts:
         return False
+    session = config.stash[GUESS_KEY] = RunSession(plan, project, settings)
     try:
-        return _is_answered(RunSession(plan, project, settings), selected, parts)
+        return _is_answered(session, selected, parts)
     except OrchestratorError:
         return False  # the session itself meets the same, and there it is reported
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from pytest_orchestrator._run.workspace import Workspaces
 
 POLL_S = 0.05
+KnownBases = dict[str, tuple[object, Basis]]
+"""By gate: what its verdict rests on, and what that was found out for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Obtainer:
         agents: Name of the back-end.
         judges: What judges, as it was when the session began.
         options: What pytest was told that changes what tests do; for gates of this session.
+        known: What verdicts rest on, as far as it has been found out; is added to.
         selected: Gates whose tests are part of this session; they are not obtained.
         tick: Called between two looks at the ledger, e.g. to print what is new.
     """
@@ -94,6 +97,7 @@ class Obtainer:
         agents: str,
         judges: Judges,
         options: dict[str, str],
+        known: KnownBases,
         selected: frozenset[str],
         tick: Callable[[], None],
     ) -> None:
@@ -109,7 +113,7 @@ class Obtainer:
         self._options = options
         self._selected = selected
         self._open_gates = frozenset(plan.gates) - selected
-        self._bases: dict[str, tuple[object, Basis]] = {}
+        self._bases = known
         self._runners: list[subprocess.Popen[bytes]] = []
 
     def part(self, part: Part) -> PhaseState:
@@ -154,7 +158,8 @@ class Obtainer:
         while gate in self._open_gates:
             state = self.ledger.state()
             self._start_gate(state, gate)
-            self._pause(state)
+            if gate in self._open_gates:
+                self._pause(state)
 
     def _advance(self, state: RunState, part: Part) -> None:
         self._start_what_can(state, part)
@@ -290,17 +295,17 @@ class Obtainer:
 
     def basis(self, state: RunState, gate: str) -> Basis:
         """What a gate's verdict rests on, once all it needs is decided."""
-        built = tuple(sorted(self.built(state, gate).items()))
+        built = self.built(state, gate)
         held = _held(self.plan, state, gate)
+        # Who judges it for us is told none of the options that this session has.
+        options = self._options if gate in self._selected else {}
         known = self._bases.get(gate)
-        if known is None or known[0] != (built, held):
+        if known is None or known[0] != (built, held, options):
             tree = self.workspaces.merge(state, self.plan.judged_by(gate))
             files = self.workspaces.contracts_in(tree)
             contracts = {name: contract_digest(each) for name, each in files.items()} | held
-            # Who judges it for us is told none of the options that this session has.
-            options = self._options if gate in self._selected else {}
             basis = self._judges.basis(gate, tree, contracts, options)
-            known = self._bases[gate] = ((built, held), basis)
+            known = self._bases[gate] = ((built, held, options), basis)
         return known[1]
 
     def built(self, state: RunState, gate: str) -> dict[str, str]:
