@@ -184,6 +184,8 @@ class Stack(_Value):
     start: Command
     test: Command | None = None
     """``None``: this stack has no tests of its own."""
+    outputs: tuple[RelativePath, ...] = ()
+    """What building leaves in the service's folder, relative to it: made anew, and not judged."""
 
 
 class Service(_Value):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PLACEHOLDER = re.compile(r"\{([A-Za-z][A-Za-z0-9_-]*)\}")
 
 # Where tools and their libraries are; the only things of the caller's that a service sees.
-_TOOLCHAIN = (
+TOOLCHAIN = (
     "PATH",
     "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
@@ -96,7 +96,7 @@ def running_environment(
     traced = "traces" in values
     own = service.environment.items()
     return {
-        **{key: caller[key] for key in _TOOLCHAIN if key in caller},
+        **{key: caller[key] for key in TOOLCHAIN if key in caller},
         "HOME": str(home),
         "TMPDIR": str(home / "tmp"),
         "LANG": "C.UTF-8",

@@ -17,6 +17,7 @@ from pytest_orchestrator._plugin.items import Items
 from pytest_orchestrator._plugin.options import find_runbook, option
 from pytest_orchestrator._plugin.session import OFF, SESSION_KEY, RunSession, Settings
 from pytest_orchestrator._plugin.terminal import Terminal
+from pytest_orchestrator._plugin.workers import GUESS_KEY, all_lanes, is_all_recorded
 from pytest_orchestrator._run.judge import Project
 from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator.errors import RunbookError
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 RUNS = Path(".orchestrator") / "runs"
 VERIFY_RUN = "verify"
 CONFTEST = "conftest.py"
+OURS = "orchestrator_"
+NEUTRAL = frozenset(
+    {"agents", "runbook", "workspace", "run_id", "run_status", "gates", "lane", "run_folder",
+     "of_run", "rejudge"}
+)  # fmt: skip
+"""Options that say who works, where, and what is judged, but not how."""
 
 
 def activate(config: pytest.Config) -> None:
@@ -39,8 +46,9 @@ def activate(config: pytest.Config) -> None:
     plan, project = load(config)
     _check_options(config, plan)
     told = getattr(config, "workerinput", {}).get("orchestrator")
+    guess = config.stash.get(GUESS_KEY, None)
     settings = Settings(**told) if told else make_settings(config, plan, project)
-    session = config.stash[SESSION_KEY] = RunSession(plan, project, settings)
+    session = config.stash[SESSION_KEY] = RunSession(plan, project, settings, guess)
     for line in _markers(plan):
         config.addinivalue_line("markers", line)
     config.pluginmanager.add_hookspecs(hookspecs)
@@ -71,7 +79,7 @@ def make_settings(config: pytest.Config, plan: Plan, project: Project) -> Settin
     if agents != OFF and agents not in _backends.names():
         known = ", ".join((OFF, *_backends.names()))
         raise pytest.UsageError(f"--agents={agents}: there is no such back-end; there are {known}")
-    identity = run_identity(plan, agents, project)
+    identity = runrun_identity(plan, agents, project)
     nested = config.getoption("orchestrator_run_folder")
     return Settings(
         session=uuid.uuid4().hex[:8],
@@ -82,29 +90,48 @@ def make_settings(config: pytest.Config, plan: Plan, project: Project) -> Settin
         workspace=_workspace(config, agents),
         alone=bool(nested or config.getoption("orchestrator_lane")),
         of_run=config.getoption("orchestrator_of_run") or "",
+        rejudge=config.getoption("orchestrator_rejudge"),
+        options=_judging_options(config),
     )
 
 
+def _judging_options(config: pytest.Config) -> dict[str, str]:
+    """Options that may change what the tests of a gate do: all of ours, but those known not to."""
+    given = {k: v for k, v in vars(config.option).items() if k.startswith(OURS) and v}
+    return {
+        f"--{name.removeprefix(OURS).replace('_', '-')}": str(value)
+        for name, value in sorted(given.items())
+        if name.removeprefix(OURS) not in NEUTRAL
+    }
+
+
 def workers_for(config: pytest.Config) -> int | None:
-    """One worker per lane that works in parallel and one more; ``None`` if no gate can run."""
+    """None if all is in the ledger, else one per lane and one more; ``None`` if no gate can run.
+
+    Raises:
+        pytest.UsageError: The runbook or an option is wrong.
+    """
     plan, project = load(config)
+    _check_options(config, plan)
     asked = [(config.invocation_params.dir / a.split("::")[0]).resolve() for a in config.args]
     gates = [project.root / gate.tests for gate in plan.gates.values()]
     if not any(gate.is_relative_to(a) for gate in gates for a in asked):
         return None
-    phases = {p.phase for p in plan.parts}
-    return 1 + max(sum(part.phase == phase for part in plan.parts) for phase in phases)
+    settings = make_settings(config, plan, project)
+    recorded = is_all_recorded(config, plan, project, settings, asked)
+    return 0 if recorded else all_lanes(plan)
 
 
 def run_identity(plan: Plan, agents: str, project: Project) -> str:
     """Digest of a runbook and of who carries it out: whoever resumes a run must bring the same."""
+    if agents == OFF:
+        # Nobody is told anything: what a verdict rests on says all about the runbook.
+        return sha256(agents.encode()).hexdigest()
     digest = sha256(plan.identity.encode())
     digest.update(agents.encode())
-    if agents != OFF:
-        names = {agent.backend or agents for agent in plan.agents.values()}
-        for name in sorted(names):
-            backend = _backends.make_backend(name, project.root)
-            digest.update(f"{name} {backend.fingerprint()}".encode())
+    for name in sorted({agent.backend or agents for agent in plan.agents.values()}):
+        backend = _backends.make_backend(name, project.root)
+        digest.update(f"{name} {backend.fingerprint()}".encode())
     return digest.hexdigest()
 
 

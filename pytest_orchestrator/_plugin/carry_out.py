@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator import _backends
+from pytest_orchestrator._domain.basis import Basis
 from pytest_orchestrator._domain.event import GateBlocked, GateOpened, GateTestFinished
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
 from pytest_orchestrator._plugin.referee import ContractReferee
 from pytest_orchestrator._run.deliveries import Deliveries
+from pytest_orchestrator._run.gate_key import Judges, opening
 from pytest_orchestrator._run.judge import Project, judge
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import RUN_LOCK
@@ -78,18 +80,23 @@ class _Run:
     def judge_gate(self) -> None:
         """Judge a gate that is not part of the session, and copy the outcomes."""
         Watch(Ledger(self.folder), self.folder / RUN_LOCK, self.claim).start()
-        gate, key = self.order.node, self.order.key
+        gate, basis = self.order.node, Basis(**self.order.basis)
+        judges = Judges(self.plan, self.project)
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         tree = workspaces.lay_out(self.order.tree, gate)
         folder = _fresh(self.folder / "judged" / gate)
         state = judge(self.project, tree, [self.plan.gates[gate]], folder, run=self.folder)
         record = state.gate(gate).record
+        if judges.changed or judges.sources(gate) != basis.sources:
+            reason = f"what judges {gate} was changed in the meantime; run it again"
+            self._write(GateBlocked(gate=gate, session=self.order.session, reason=reason))
+            return
         if record is None or not record.tests:
             reason = f"{self.plan.gates[gate].tests} has no tests of {gate}: it cannot pass"
             self._write(GateBlocked(gate=gate, session=self.order.session, reason=reason))
             return
-        built = self.order.built
-        self._write(GateOpened(gate=gate, key=key, tests=record.tests, built=built))
+        key = basis.key
+        self._write(opening(gate, key, basis, record.tests, self.order.built))
         for test, outcome in record.outcomes.items():
             self._write(
                 GateTestFinished(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,17 @@ import pytest
 
 from pytest_orchestrator._domain.event import (
     GateBlocked,
-    GateOpened,
     GateTestFinished,
     RunCreated,
     SessionStarted,
 )
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Part, Plan
+from pytest_orchestrator._domain.reuse import has_passed, is_done
 from pytest_orchestrator._domain.scheduler import gates_before, standing, why_blocked
-from pytest_orchestrator._domain.staleness import stale_work
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._plugin.referee import ContractReferee
-from pytest_orchestrator._run.git import Git
-from pytest_orchestrator._run.judge import Project, gate_key
+from pytest_orchestrator._run.gate_key import AsIs, Judges, opening
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import RUN_LOCK, FileLock
 from pytest_orchestrator._run.obtain import Obtainer
@@ -37,9 +35,12 @@ from pytest_orchestrator.errors import Blocked, Infra, PhaseFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_orchestrator._domain.basis import Basis
     from pytest_orchestrator._domain.change import Change
-    from pytest_orchestrator._domain.state import PhaseState
+    from pytest_orchestrator._domain.state import PhaseState, RunState
     from pytest_orchestrator._plugin.told import Told
+    from pytest_orchestrator._run.judge import Project
+    from pytest_orchestrator._run.obtain import KnownBases
 
 OFF = "off"
 BLOCKED = "blocked: "
@@ -61,6 +62,8 @@ class Settings:
         alone: Whether gates judge without asking what the gates before them said: on
             behalf of another session, or one lane by itself.
         of_run: Without agents: the folder of the run that has built the tree; may be empty.
+        rejudge: Whether gates are judged although nothing has changed.
+        options: Other options of pytest that change what gates do, by name.
     """
 
     session: str
@@ -71,16 +74,28 @@ class Settings:
     workspace: str
     alone: bool = False
     of_run: str = ""
+    rejudge: bool = False
+    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What a gate is about to judge."""
 
-    tree: Path
+    lay_out: Callable[[], Path]
+    """Puts it where tests can see it, the first time it is called."""
     key: str
     built: dict[str, str] = field(default_factory=dict)
     """The commits of the parts it judges; empty if it is a tree as it is."""
+    basis: Basis | None = None
+    """What its verdict rests on; ``None`` if it is given to another session."""
+    stamp: str = ""
+    """Of a tree as it is: see ``AsIs``."""
+
+    @property
+    def tree(self) -> Path:
+        """The folder."""
+        return self.lay_out()
 
 
 class RunSession:
@@ -90,9 +105,13 @@ class RunSession:
         plan: The validated runbook.
         project: Where it is.
         settings: What was asked for.
+        before: Another view that this process has had of the same run; what it has found out
+            need not be found out again.
     """
 
-    def __init__(self, plan: Plan, project: Project, settings: Settings) -> None:
+    def __init__(
+        self, plan: Plan, project: Project, settings: Settings, before: RunSession | None = None
+    ) -> None:
         self.plan = plan
         self.project = project
         self.settings = settings
@@ -103,6 +122,12 @@ class RunSession:
         self.tick: Callable[[], None] = lambda: None
         self._run_lock = FileLock(self.folder / RUN_LOCK)
         self._judged: dict[str, Judged] = {}
+        self._reusable: dict[str, frozenset[str]] = {}
+        self._told: dict[str, list[GateTestFinished]] = {}
+        # Before any test module is imported: what is read later may be something else.
+        self.judges: Judges = before.judges if before else Judges(plan, project)
+        self.known_bases: KnownBases = before.known_bases if before else {}
+        self._trees: dict[str, Path] = {}
 
     @property
     def folder(self) -> Path:
@@ -142,6 +167,9 @@ class RunSession:
             session=self.settings.session,
             worker=self.settings.worker,
             agents=self.settings.agents,
+            judges=self.judges,
+            options=self.settings.options,
+            known=self.known_bases,
             selected=self.selected,
             tick=self._tick,
         )
@@ -224,24 +252,35 @@ class RunSession:
         tests = self.tests.get(gate, ())
         fresh = known.current == judged.key and known.opened_s >= state.session_started_s
         if not fresh or known.record is None or known.record.tests != tests:
-            self.ledger.append(
-                GateOpened(gate=gate, key=judged.key, tests=tests, built=judged.built)
-            )
+            self._open(gate, judged)
         return judged
 
+    def _open(self, gate: str, judged: Judged) -> None:
+        tests = self.tests.get(gate, ())
+        self.ledger.append(opening(gate, judged.key, judged.basis, tests, judged.built))
+
     def is_reusable(self, gate: str, test: str) -> bool:
-        """Whether a test passed before on exactly what it would judge now."""
+        """Whether a test's gate has passed before on exactly what it would judge now.
+
+        Once a gate is judged again in this session, all of its tests are.
+        """
+        if self.settings.alone or self.settings.rejudge:
+            return False
+        if gate not in self._reusable:
+            state = self.ledger.state()
+            key = None if self.judges.changed else self.key(state, gate)
+            passed = has_passed(state, gate, key)
+            outcomes = state.gate(gate).records[str(key)].outcomes if passed else {}
+            self._reusable[gate] = frozenset(outcomes)
+        return test in self._reusable[gate]
+
+    def key(self, state: RunState, gate: str) -> str | None:
+        """The key of what a gate would judge now; ``None`` while that is not built yet."""
         if not self.with_agents:
-            return False
-        state = self.ledger.state()
-        parts = self.plan.judged_by(gate)
-        if any(
-            state.phase(p).status != "succeeded" or stale_work(self.plan, state, p) for p in parts
-        ):
-            return False
-        _, key = self.obtainer.key(state, gate)
-        record = state.gate(gate).records.get(key)
-        return record is not None and record.outcomes.get(test) is Outcome.PASSED
+            return self._basis_as_is(gate).key
+        if not all(is_done(self.plan, state, part) for part in self.plan.judged_by(gate)):
+            return None
+        return self.obtainer.basis(state, gate).key
 
     def record(self, gate: str, test: str, told: Told) -> None:
         """Write down what one of a gate's tests says."""
@@ -249,17 +288,40 @@ class RunSession:
             why = told.reason.removeprefix(BLOCKED)
             self.ledger.append(GateBlocked(gate=gate, session=self.settings.session, reason=why))
             return
+        self._reopen_if_changed(gate)
         key = (
             self._judged[gate].key
             if gate in self._judged
             else self.ledger.state().gate(gate).current
         )
-        self.ledger.append(
-            GateTestFinished(
-                gate=gate, key=key, test=test, outcome=told.verdict, reason=told.reason,
-                findings=told.findings,
-            )
+        event = GateTestFinished(
+            gate=gate, key=key, test=test, outcome=told.verdict, reason=told.reason,
+            findings=told.findings,
         )  # fmt: skip
+        self.ledger.append(event)
+        self._told.setdefault(gate, []).append(event)
+
+    def _reopen_if_changed(self, gate: str) -> None:
+        """Keep a verdict from being reused if what it rests on was changed while it was given.
+
+        It is this session's verdict all the same, and is kept under a key of its own.
+        """
+        judged = self._judged.get(gate)
+        if judged is None or judged.basis is None or not self._is_changed(judged):
+            return
+        key = self._own_key(judged.basis)
+        self._judged[gate] = replace(judged, key=key)
+        if key != judged.key:
+            self._open(gate, self._judged[gate])
+            for event in self._told.get(gate, ()):
+                self.ledger.append(event.model_copy(update={"key": key}))
+
+    def _is_changed(self, judged: Judged) -> bool:
+        return self.judges.changed or (bool(judged.stamp) and self._as_is.stamp() != judged.stamp)
+
+    def _own_key(self, basis: Basis) -> str:
+        """A key that no other session looks for."""
+        return f"{basis.key}-{self.settings.session}"
 
     def revisions(self, contract: str) -> dict[int, bytes]:
         """The exact bytes of every revision the run has of a contract; empty without a run."""
@@ -284,11 +346,13 @@ class RunSession:
     def _judged_tree(self, gate: str) -> Judged:
         if self.with_agents:
             return self._built_tree(gate)
-        tree = self.project.root / self.settings.workspace
         if self.settings.alone:
-            return Judged(tree, "alone")
+            return Judged(lambda: self._tree_as_is, "alone")
         self._require_gates_before(gate)
-        return Judged(tree, self._key_as_is(gate))
+        stamp = self._as_is.stamp()
+        basis = self._basis_as_is(gate)
+        judged = Judged(lambda: self._tree_as_is, basis.key, basis=basis, stamp=stamp)
+        return replace(judged, key=self._own_key(basis)) if self._is_changed(judged) else judged
 
     def _built_tree(self, gate: str) -> Judged:
         """What the agents have built, as far as this gate is concerned."""
@@ -297,9 +361,16 @@ class RunSession:
         reason = why_blocked(self.plan, state, gate, session=self.settings.session)
         if reason:
             raise Blocked(f"{BLOCKED}{reason}")
-        tree, key = self.obtainer.key(state, gate)
+        basis = self.obtainer.basis(state, gate)
+        key = self._own_key(basis) if self.judges.changed else basis.key
         built = self.obtainer.built(state, gate)
-        return Judged(self.workspaces.lay_out(tree, gate), key, built)
+        return Judged(partial(self._lay_out, gate, basis.tree), key, built, basis)
+
+    def _lay_out(self, gate: str, tree: str) -> Path:
+        """Once: services may be running there."""
+        if gate not in self._trees:
+            self._trees[gate] = self.workspaces.lay_out(tree, gate)
+        return self._trees[gate]
 
     def _require_gates_before(self, gate: str) -> None:
         """Without agents: the gates before this one must have passed on this very tree."""
@@ -308,7 +379,7 @@ class RunSession:
             if before in self.selected:
                 outcome, _ = standing(state, before, session=self.settings.session)
             else:
-                record = state.gate(before).records.get(self._key_as_is(before))
+                record = state.gate(before).records.get(self._basis_as_is(before).key)
                 outcome = record.verdict() if record else None
             if outcome is not Outcome.PASSED:
                 phases = " or ".join(
@@ -319,23 +390,18 @@ class RunSession:
                     f'run pytest -m "{phases}"'
                 )
 
-    def _key_as_is(self, gate: str) -> str:
-        return gate_key(self.plan, self.project, gate, self._tree_as_is)
+    def _basis_as_is(self, gate: str) -> Basis:
+        """What a verdict on the tree as it is now would rest on."""
+        tree, contracts = self._as_is.digest(), self._as_is.contracts()
+        return self.judges.basis(gate, tree, contracts, self.settings.options)
 
-    @cached_property
-    def _tree_as_is(self) -> str:
-        """Digest of everything in the judged tree that some agent hands over."""
-        paths = {p for agent in self.plan.agents for p in self.plan.delivered_paths(agent)}
-        tree = self.project.root / self.settings.workspace
-        index = self.folder / "indexes" / f"as-is-{os.getpid()}"
-        index.parent.mkdir(parents=True, exist_ok=True)
-        git = Git(self.folder / "repository", tree, index)
-        with FileLock(self.folder / "locks" / "base.lock").held():
-            git.create()
-        try:
-            return git.snapshot(*sorted(paths))
-        finally:
-            index.unlink(missing_ok=True)
+    @property
+    def _as_is(self) -> AsIs:
+        return AsIs(self.plan, self._tree_as_is)
+
+    @property
+    def _tree_as_is(self) -> Path:
+        return self.project.root / self.settings.workspace
 
 
 SESSION_KEY: pytest.StashKey[RunSession] = pytest.StashKey()

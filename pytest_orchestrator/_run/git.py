@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pytest_orchestrator.errors import Infra
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _SETTINGS = (
@@ -155,15 +155,20 @@ class Git:
             layers: For each commit, the folders (ending in ``/``) and files
                 that are taken from it; a path it does not have is removed.
         """
-        self._load(base)
+        entries = self._entries(base)
         for commit, paths in layers.items():
-            for path in paths:
-                self("rm", "--cached", "-r", "-q", "-f", "--ignore-unmatch", "--", path)
-                listed = self("ls-tree", "-r", "-z", commit, "--", path)
-                if listed:
-                    entries = listed.encode(errors="surrogateescape")
-                    self("update-index", "-z", "--index-info", stdin=entries)
+            places = tuple(os.fsencode(path).rstrip(b"/") for path in paths)
+            kept = {p: e for p, e in entries.items() if not _is_at(p, places)}
+            # Behind what is kept, so that it takes the place of a file where it has a folder.
+            entries = kept | (self._entries(commit, *paths) if paths else {})
+        self._load("--empty")
+        self("update-index", "-z", "--index-info", stdin=b"".join(entries.values()))
         return self("write-tree")
+
+    def _entries(self, tree: str, *paths: str) -> dict[bytes, bytes]:
+        """The lines of a tree that say what is at some paths, or everywhere; by path."""
+        listed = self.raw("ls-tree", "-r", "-z", tree, "--", *paths).split(b"\0")
+        return {line.split(b"\t", 1)[1]: line + b"\0" for line in listed if line}
 
     def overlay(self, base: str, files: Mapping[str, bytes | None]) -> str:
         """The tree id of ``base`` with the given files in it; ``None`` for those not to be there.
@@ -207,8 +212,26 @@ class Git:
         entries = self("ls-tree", "-r", "-z", tree, *below).split("\0")
         return tuple(e.split("\t", 1)[1] for e in entries if e.startswith("100"))
 
+    def read_all(self, commit: str, paths: Iterable[str]) -> dict[str, bytes | None]:
+        """Several files at once, like ``read``."""
+        listed = self.raw("ls-tree", "-r", "-z", commit, "--", *(wanted := tuple(paths)))
+        blobs = [e.split(b"\t", 1) for e in listed.split(b"\0") if e.startswith(b"100")]
+        names = b"".join(described.split()[2] + b"\n" for described, _ in blobs)
+        content = self.raw("cat-file", "--batch=%(objectsize)", stdin=names) if blobs else b""
+        found: dict[str, bytes | None] = dict.fromkeys(wanted)
+        for _, path in blobs:
+            size, _, rest = content.partition(b"\n")
+            data, content = rest[: int(size)], rest[int(size) + 1 :]
+            if (name := os.fsdecode(path)) in found:
+                found[name] = data
+        return found
+
     def read(self, commit: str, path: str) -> bytes | None:
         """The exact bytes of a file in a commit; ``None`` if it has no such file, or a link."""
         if not self("ls-tree", commit, "--", path).startswith("100"):
             return None
         return self.raw("cat-file", "blob", f"{commit}:{path}")
+
+
+def _is_at(path: bytes, places: tuple[bytes, ...]) -> bool:
+    return any(path == place or path.startswith(place + b"/") for place in places)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._run.ledger import Ledger
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pytest_orchestrator._domain.plan import Gate, Plan
+    from pytest_orchestrator._domain.plan import Gate
     from pytest_orchestrator._domain.state import RunState
 
 _NOTHING_COLLECTED = 5
@@ -90,31 +88,3 @@ def _command(project: Project, tree: Path, folder: Path) -> list[str]:
 def _environment() -> dict[str, str]:
     """The environment without what the outer pytest left in it."""
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-
-
-def gate_key(plan: Plan, project: Project, gate: str, tree: str, rests_on: str = "") -> str:
-    """Digest of all a gate's verdict rests on: what is judged, and what judges it.
-
-    Args:
-        plan: The plan of this run.
-        project: Whose gates judge.
-        gate: The gate's name.
-        tree: What it judges.
-        rests_on: What of contracts the judged work was built on; empty if nobody knows.
-    """
-    digest = sha256(tree.encode())
-    digest.update(rests_on.encode())
-    digest.update(plan.gates[gate].model_dump_json().encode())
-    digest.update(plan.model_dump_json(include={"services", "stacks", "contracts"}).encode())
-    digest.update(f"{platform.python_version()} {sys.platform}".encode())
-    for source in _sources(plan, project):
-        digest.update(f"{source.relative_to(project.root)}\0".encode() + source.read_bytes())
-    return digest.hexdigest()
-
-
-def _sources(plan: Plan, project: Project) -> list[Path]:
-    """Everything the gates are written in: their folders' modules, and the conftest files above."""
-    folders = {(project.root / g.tests).parent for g in plan.gates.values()}
-    files = {f for folder in folders for f in folder.rglob("*.py")}
-    files |= {c for f in folders for c in (f / "conftest.py", project.root / "conftest.py")}
-    return sorted(f for f in files if f.is_file())

@@ -43,6 +43,8 @@ class Ledger:
         Infra: The folder cannot be written, or the file is not a ledger.
     """
 
+    FILE = "ledger.sqlite"
+
     def __init__(self, folder: Path, *, now_s: Callable[[], float] = time.time) -> None:
         self.folder = folder
         self._now_s = now_s
@@ -51,7 +53,7 @@ class Ledger:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
-                folder / "ledger.sqlite",
+                folder / self.FILE,
                 timeout=30,
                 isolation_level=None,
                 check_same_thread=False,

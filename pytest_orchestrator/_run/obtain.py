@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_orchestrator._domain.event import GateBlocked, GateOpened, PhaseFinished
+from pytest_orchestrator._domain.basis import Basis
+from pytest_orchestrator._domain.event import GateBlocked, PhaseFinished
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.scheduler import (
     Decision,
@@ -24,7 +25,7 @@ from pytest_orchestrator._domain.scheduler import (
     why_blocked,
 )
 from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator._run.judge import gate_key
+from pytest_orchestrator._run.gate_key import contract_digest, opening
 from pytest_orchestrator._run.locks import RUN_LOCK, FileLock, is_free
 from pytest_orchestrator.errors import Cancelled
 
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
 
     from pytest_orchestrator._domain.plan import Plan
     from pytest_orchestrator._domain.state import PhaseState, RunState
+    from pytest_orchestrator._run.gate_key import Judges
     from pytest_orchestrator._run.judge import Project
     from pytest_orchestrator._run.ledger import Ledger
     from pytest_orchestrator._run.workspace import Workspaces
 
 POLL_S = 0.05
+KnownBases = dict[str, tuple[object, Basis]]
+"""By gate: what its verdict rests on, and what that was found out for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class Order:
     agents: str
     tree: str = ""
     """For a gate: the tree id it judges."""
-    key: str = ""
+    basis: dict[str, Any] = field(default_factory=dict)
+    """For a gate: what its verdict will rest on; a ``Basis``."""
     built: dict[str, str] = field(default_factory=dict)
     """For a gate: the commits of the parts it judges."""
 
@@ -73,6 +78,9 @@ class Obtainer:
         session: The session that asks.
         worker: xdist's worker id, or ``"master"``.
         agents: Name of the back-end.
+        judges: What judges, as it was when the session began.
+        options: What pytest was told that changes what tests do; for gates of this session.
+        known: What verdicts rest on, as far as it has been found out; is added to.
         selected: Gates whose tests are part of this session; they are not obtained.
         tick: Called between two looks at the ledger, e.g. to print what is new.
     """
@@ -87,6 +95,9 @@ class Obtainer:
         session: str,
         worker: str,
         agents: str,
+        judges: Judges,
+        options: dict[str, str],
+        known: KnownBases,
         selected: frozenset[str],
         tick: Callable[[], None],
     ) -> None:
@@ -98,9 +109,11 @@ class Obtainer:
         self.worker = worker
         self.agents = agents
         self.tick = tick
+        self._judges = judges
+        self._options = options
         self._selected = selected
         self._open_gates = frozenset(plan.gates) - selected
-        self._keys: dict[str, tuple[object, tuple[str, str]]] = {}
+        self._bases = known
         self._runners: list[subprocess.Popen[bytes]] = []
 
     def part(self, part: Part) -> PhaseState:
@@ -145,7 +158,8 @@ class Obtainer:
         while gate in self._open_gates:
             state = self.ledger.state()
             self._start_gate(state, gate)
-            self._pause(state)
+            if gate in self._open_gates:
+                self._pause(state)
 
     def _advance(self, state: RunState, part: Part) -> None:
         self._start_what_can(state, part)
@@ -250,7 +264,8 @@ class Obtainer:
         self._judge(state, gate)
 
     def _judge(self, state: RunState, gate: str) -> None:
-        tree, key = self.key(state, gate)
+        basis = self.basis(state, gate)
+        key = basis.key
         known = state.gate(gate)
         record = known.records.get(key)
         verdict = record.verdict() if record else None
@@ -258,7 +273,7 @@ class Obtainer:
         if record is not None and verdict is not None and (fresh or verdict is Outcome.PASSED):
             if known.current != key or known.opened_s < state.session_started_s:
                 built = self.built(state, gate)
-                self.ledger.append(GateOpened(gate=gate, key=key, tests=record.tests, built=built))
+                self.ledger.append(opening(gate, key, basis, record.tests, built))
             self._open_gates -= {gate}
             return
         claimed = self.ledger.claim(
@@ -276,17 +291,21 @@ class Obtainer:
                 self._open_gates -= {gate}
                 lock.release()
                 return
-            self._spawn(gate, lock, token, tree=tree, key=key, built=self.built(state, gate))
+            self._spawn(gate, lock, token, basis=basis, built=self.built(state, gate))
 
-    def key(self, state: RunState, gate: str) -> tuple[str, str]:
-        """The tree a gate judges and the key of its verdict, once all it needs is decided."""
-        built = tuple(sorted(self.built(state, gate).items()))
-        rests_on = _rests_on(self.plan, state, gate)
-        known = self._keys.get(gate)
-        if known is None or known[0] != (built, rests_on):
+    def basis(self, state: RunState, gate: str) -> Basis:
+        """What a gate's verdict rests on, once all it needs is decided."""
+        built = self.built(state, gate)
+        held = _held(self.plan, state, gate)
+        # Who judges it for us is told none of the options that this session has.
+        options = self._options if gate in self._selected else {}
+        known = self._bases.get(gate)
+        if known is None or known[0] != (built, held, options):
             tree = self.workspaces.merge(state, self.plan.judged_by(gate))
-            key = gate_key(self.plan, self.project, gate, tree, rests_on)
-            known = self._keys[gate] = ((built, rests_on), (tree, key))
+            files = self.workspaces.contracts_in(tree)
+            contracts = {name: contract_digest(each) for name, each in files.items()} | held
+            basis = self._judges.basis(gate, tree, contracts, options)
+            known = self._bases[gate] = ((built, held, options), basis)
         return known[1]
 
     def built(self, state: RunState, gate: str) -> dict[str, str]:
@@ -304,7 +323,7 @@ class Obtainer:
         )
 
     def _spawn(
-        self, node: str, lock: FileLock, token: int, *, tree: str = "", key: str = "",
+        self, node: str, lock: FileLock, token: int, *, basis: Basis | None = None,
         built: dict[str, str] | None = None,
     ) -> None:  # fmt: skip
         """Start a runner that holds the claim's lock; ours is let go."""
@@ -312,8 +331,8 @@ class Obtainer:
         order = Order(
             node=node, session=self.session, token=token, lock_fd=lock.fd,
             run_folder=str(self.ledger.folder), root=str(self.project.root),
-            runbook=str(self.project.runbook), agents=self.agents, tree=tree, key=key,
-            built=built or {},
+            runbook=str(self.project.runbook), agents=self.agents, tree=basis.tree if basis else "",
+            basis=asdict(basis) if basis else {}, built=built or {},
         )  # fmt: skip
         logs = self.ledger.folder / "logs"
         logs.mkdir(exist_ok=True)
@@ -329,11 +348,12 @@ class Obtainer:
         self._runners.append(runner)
 
 
-def _rests_on(plan: Plan, state: RunState, gate: str) -> str:
+def _held(plan: Plan, state: RunState, gate: str) -> dict[str, str]:
     """What the consumers a gate judges were built on, and what is published by now."""
-    lines = []
+    found = {}
     for contract, consumer in plan.consumed_before(gate):
         held = state.built_on.get(consumer, {}).get(contract)
         head = state.contracts.get(contract)
-        lines.append(f"{contract} {consumer} {held and held[0].sha256} {head and head.sha256}")
-    return "\n".join(lines)
+        told = f"{held and held[0].sha256} of {head and head.sha256}"
+        found[f"{contract} held by {consumer}"] = told
+    return found

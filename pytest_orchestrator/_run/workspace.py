@@ -149,6 +149,15 @@ class Workspaces:
         with FileLock(self.folder / "locks" / "merge.lock").held():
             return git.compose(base, self._layers(state, parts))
 
+    def contracts_in(self, tree: str) -> dict[str, dict[str, bytes | None]]:
+        """The files of each contract in a tree, by name and path; ``None``: not there."""
+        contracts = self.plan.contracts
+        paths = [path for contract in contracts.values() for path in contract.all_paths]
+        if not paths:
+            return {}
+        files = self._git(self.root, "base").read_all(tree, paths)
+        return {name: {p: files[p] for p in each.all_paths} for name, each in contracts.items()}
+
     def lay_out(self, tree: str, name: str) -> Path:
         """A folder with exactly the content of ``tree``, e.g. for a gate to judge."""
         folder = self.folder / "trees" / name
