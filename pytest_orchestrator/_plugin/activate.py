@@ -79,7 +79,7 @@ def make_settings(config: pytest.Config, plan: Plan, project: Project) -> Settin
     if agents != OFF and agents not in _backends.names():
         known = ", ".join((OFF, *_backends.names()))
         raise pytest.UsageError(f"--agents={agents}: there is no such back-end; there are {known}")
-    identity = runrun_identity(plan, agents, project)
+    identity = run_identity(plan, agents, project)
     nested = config.getoption("orchestrator_run_folder")
     return Settings(
         session=uuid.uuid4().hex[:8],
