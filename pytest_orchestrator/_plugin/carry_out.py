@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from pytest_orchestrator._domain.event import GateBlocked, GateOpened, GateTestF
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
 from pytest_orchestrator._plugin.referee import ContractReferee
+from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.deliveries import Deliveries
 from pytest_orchestrator._run.judge import Project, judge
 from pytest_orchestrator._run.ledger import Ledger
@@ -36,6 +38,7 @@ def carry_out(text: str) -> int:
     Returns:
         The exit status: always 0, what matters is in the ledger.
     """
+    ledger_key.take()  # or the agent would find it in its environment
     order = Order(**json.loads(text))
     # The claim's lock is ours now, and must not become our children's.
     os.set_inheritable(order.lock_fd, False)  # noqa: FBT003 - its only parameter
@@ -161,9 +164,10 @@ class LaneJudge:
 
 
 def _fresh(folder: Path) -> Path:
-    """A folder below ``folder`` that nobody has used."""
-    taken = len(list(folder.glob("*"))) if folder.exists() else 0
-    return folder / str(taken + 1)
+    """A folder below ``folder`` that nobody has used, under a name that nobody can foresee."""
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = len(list(folder.glob("*")))
+    return Path(tempfile.mkdtemp(prefix=f"{taken + 1}-", dir=folder))
 
 
 def _findings(failed: GateFailed) -> tuple[Finding, ...]:

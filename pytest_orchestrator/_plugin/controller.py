@@ -17,6 +17,7 @@ from pytest_orchestrator._domain.order import Item, item_graph
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._report import left_undone, not_passed, summary_lines
+from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator.errors import OrchestratorError
@@ -225,6 +226,7 @@ class XdistController(Controller):
         """Tell a worker which run it works for."""
         settings = asdict(self.session.settings) | {"worker": node.gateway.id}
         node.workerinput["orchestrator"] = settings
+        node.workerinput["orchestrator_key"] = ledger_key.take()
 
     @pytest.hookimpl
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
