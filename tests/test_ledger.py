@@ -12,12 +12,18 @@ import threading
 from collections import Counter
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pytest_orchestrator._domain.event import Entry, NodeClaimed, SessionCancelled, TaskParked
+from pytest_orchestrator._domain.event import (
+    Entry,
+    Event,
+    NodeClaimed,
+    SessionCancelled,
+    TaskParked,
+)
 from pytest_orchestrator._domain.state import RunState, fold
 from pytest_orchestrator._run.ledger import Fenced, Ledger
 from pytest_orchestrator.errors import Infra
@@ -313,7 +319,7 @@ def test_row_that_is_no_event_is_named(body: str, tmp_path: Path) -> None:
     """A genuine row of another version is refused by its number."""
     ledger = Ledger(tmp_path)
     ledger.append(EVENT)
-    row = ledger.append(SealedAnyway(body))  # type: ignore[arg-type] - of another version
+    row = ledger.append(cast("Event", SealedAnyway(body)))
 
     with pytest.raises(Infra, match=rf"ledger.sqlite: row {row} is not an event .*--run-id"):
         ledger.state()

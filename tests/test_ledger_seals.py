@@ -1,5 +1,7 @@
 """Rows that nobody with the key has written in their place are never believed."""
 
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import os
@@ -255,7 +257,9 @@ def test_place_that_cannot_be_written_is_told(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
 
-    with pytest.raises(Infra, match=rf"cannot be kept in .*set XDG_STATE_HOME .*or give {VARIABLE}"):
+    with pytest.raises(
+        Infra, match=rf"cannot be kept in .*set XDG_STATE_HOME .*or give {VARIABLE}"
+    ):
         Ledger(tmp_path / "run")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 # Each of them has code run, or settings read, before anything of ours is imported.
 _DROPPED = frozenset(
@@ -63,4 +63,4 @@ def _safe(places: str, away_from: Sequence[Path]) -> str:
 def _is_away(place: str, away_from: Sequence[Path]) -> bool:
     real = os.path.realpath(place)
     reached = any(os.path.commonpath((real, folder)) == str(folder) for folder in away_from)
-    return os.path.isabs(place) and not reached
+    return Path(place).is_absolute() and not reached

@@ -12,7 +12,7 @@ import tomllib
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder
 from importlib.machinery import SourceFileLoader as Loader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from _pytest.assertion import rewrite
 
@@ -43,17 +43,14 @@ def read_sources_only(runbook: Path) -> None:
     def finder(path: str) -> FileFinder:
         if not is_ours(Path(path).resolve()):
             raise ImportError(path)
-        return FileFinder(
-            path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (SourceLoader, [".py"])
-        )
+        return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (SourceLoader, [".py"]))
 
     sys.path_hooks.insert(0, finder)
     sys.path_importer_cache.clear()
     believed = rewrite._read_pyc  # noqa: SLF001 - pytest's own cache has no switch
 
-    def read(source: Path, *rest: object) -> CodeType | None:
-        known: CodeType | None = None if is_ours(source.resolve().parent) else believed(source, *rest)  # type: ignore[arg-type] # fmt: skip
-        return known
+    def read(source: Path, *rest: Any) -> CodeType | None:
+        return None if is_ours(source.resolve().parent) else believed(source, *rest)
 
     rewrite._read_pyc = read  # type: ignore[assignment] # noqa: SLF001 - likewise
 

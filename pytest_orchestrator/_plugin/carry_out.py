@@ -23,6 +23,7 @@ from pytest_orchestrator._run.obtain import Order
 from pytest_orchestrator._run.registry import Registry
 from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator._run.runner import PhaseRunner
+from pytest_orchestrator._run.seal import Sources
 from pytest_orchestrator._run.watch import Claim, Watch
 from pytest_orchestrator._run.workspace import Workspaces
 from pytest_orchestrator.errors import GateFailed, Infra, Unverifiable
@@ -82,6 +83,10 @@ class _Run:
         """Judge a gate that is not part of the session, and copy the outcomes."""
         Watch(Ledger(self.folder), self.folder / RUN_LOCK, self.claim).start()
         gate, key = self.order.node, self.order.key
+        sources = Sources(self.plan, self.project)
+        if changed := sources.changed(self.ledger, self.order.session):
+            self._not_judged((self.plan.gates[gate].tests,), changed)
+            return
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         tree = workspaces.lay_out(self.order.tree, gate)
         folder = _fresh(self.folder / "judged" / gate)
@@ -91,10 +96,26 @@ class _Run:
             reason = f"{self.plan.gates[gate].tests} has no tests of {gate}: it cannot pass"
             self._write(GateBlocked(gate=gate, session=self.order.session, reason=reason))
             return
+        if changed := (
+            sources.changed(self.ledger, self.order.session)
+            or workspaces.changed(self.order.tree, gate)
+        ):
+            self._not_judged(record.tests, changed)
+            return
         built = self.order.built
         self._write(GateOpened(gate=gate, key=key, tests=record.tests, built=built))
         for test, outcome in record.outcomes.items():
             reason = record.reasons[test]
+            self._write(
+                GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
+            )
+
+    def _not_judged(self, tests: tuple[str, ...], reason: str) -> None:
+        """Record that a gate could not be asked."""
+        gate, key, built = self.order.node, self.order.key, self.order.built
+        self._write(GateOpened(gate=gate, key=key, tests=tests, built=built))
+        for test in tests:
+            outcome = Outcome.INFRA
             self._write(
                 GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
             )

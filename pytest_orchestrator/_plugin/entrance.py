@@ -13,9 +13,6 @@ from pytest_orchestrator._plugin.options import early_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STORE = ".orchestrator"
-"""In the project's root; what runs leave, and agents write, is below it."""
-
 
 def guard(config: pytest.Config, runbook: Path) -> None:
     """Refuse to take gates from the tree they are to judge; read what judges from its sources.
@@ -47,7 +44,7 @@ def _asked(config: pytest.Config) -> Iterator[tuple[str, Path]]:
 
 def _trees(config: pytest.Config, runbook: Path) -> Iterator[Path]:
     """The folders agents write in, the runbook's own left out."""
-    yield (runbook.parent / STORE).resolve()
+    yield (runbook.parent / ".orchestrator").resolve()
     if (asked := early_option(config, "workspace")) is not None:
         tree = (config.invocation_params.dir / asked).resolve()
         if not runbook.is_relative_to(tree):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_orchestrator._domain.event import (
+    AttemptNoticed,
     GateBlocked,
     GateOpened,
     GateTestFinished,
@@ -30,12 +32,13 @@ from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import RUN_LOCK, FileLock
 from pytest_orchestrator._run.obtain import Obtainer
 from pytest_orchestrator._run.registry import Registry, snapshots_of
+from pytest_orchestrator._run.seal import Sources
 from pytest_orchestrator._run.watch import GRACE_S
-from pytest_orchestrator._run.workspace import Workspaces
+from pytest_orchestrator._run.workspace import STORE, Workspaces, attempts_in, rewritten
 from pytest_orchestrator.errors import Blocked, Infra, PhaseFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_orchestrator._domain.change import Change
     from pytest_orchestrator._domain.state import PhaseState
@@ -80,6 +83,8 @@ class Judged:
     key: str
     built: dict[str, str] = field(default_factory=dict)
     """The commits of the parts it judges; empty if it is a tree as it is."""
+    tree_id: str = ""
+    """The git tree of what is handed over in ``tree``; empty if nobody asks afterwards."""
 
 
 class RunSession:
@@ -126,6 +131,15 @@ class RunSession:
         return Ledger(Path(self.settings.of_run)) if self.settings.of_run else None
 
     @cached_property
+    def sources(self) -> Sources:
+        """The files that judge."""
+        return Sources(self.plan, self.project)
+
+    def sources_changed(self) -> str:
+        """What judges and is not what it was before agents began, as a sentence; or empty."""
+        return self.sources.changed(self.ledger, self.settings.session)
+
+    @cached_property
     def workspaces(self) -> Workspaces:
         """The run's trees."""
         return Workspaces(self.plan, self.folder, self.project.root)
@@ -170,6 +184,7 @@ class RunSession:
         if not state.identity:
             ledger.append(RunCreated(identity=self.settings.identity, agents=self.settings.agents))
         ledger.append(SessionStarted(session=self.settings.session, pid=os.getpid()))
+        self.sources.seal(ledger, self.settings.session)
 
     def _take_lock(self) -> None:
         deadline_s = time.monotonic() + TAKEOVER_S
@@ -214,6 +229,7 @@ class RunSession:
 
         Raises:
             Blocked: A gate before it has not passed; the message says which and why.
+            Infra: What judges is not what it was before agents began.
         """
         if gate not in self._judged:
             self._judged[gate] = self._judged_tree(gate)
@@ -226,6 +242,8 @@ class RunSession:
             self.ledger.append(
                 GateOpened(gate=gate, key=judged.key, tests=tests, built=judged.built)
             )
+        if changed := self.sources_changed():
+            raise Infra(changed)
         return judged
 
     def is_reusable(self, gate: str, test: str) -> bool:
@@ -253,8 +271,27 @@ class RunSession:
             if gate in self._judged
             else self.ledger.state().gate(gate).current
         )
+        if outcome is Outcome.PASSED and (changed := self.sources_changed()):
+            outcome, reason = Outcome.INFRA, changed
         event = GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
         self.ledger.append(event)
+        passed = self.ledger.state().gate(gate).record
+        if passed is None or passed.verdict() is not Outcome.PASSED:
+            return
+        # Here, since with several workers nobody knows before which test is the gate's last.
+        if changed := self._tree_changed(gate):
+            broken = {"outcome": Outcome.INFRA, "reason": changed}
+            self.ledger.append(event.model_copy(update=broken))
+
+    def _tree_changed(self, gate: str) -> str:
+        """What of the judged tree is not as it was when the gate was opened; empty if nothing."""
+        judged = self._judged.get(gate)
+        if judged is None or not judged.tree_id:
+            return ""
+        if self.with_agents:
+            return self.workspaces.changed(judged.tree_id, gate)
+        with self._git_as_is() as git:
+            return rewritten(git, judged.tree_id)
 
     def revisions(self, contract: str) -> dict[int, bytes]:
         """The exact bytes of every revision the run has of a contract; empty without a run."""
@@ -283,7 +320,7 @@ class RunSession:
         if self.settings.alone:
             return Judged(tree, "alone")
         self._require_gates_before(gate)
-        return Judged(tree, self._key_as_is(gate))
+        return Judged(tree, self._key_as_is(gate), tree_id=self._tree_as_is)
 
     def _built_tree(self, gate: str) -> Judged:
         """What the agents have built, as far as this gate is concerned."""
@@ -294,7 +331,7 @@ class RunSession:
             raise Blocked(f"{BLOCKED}{reason}")
         tree, key = self.obtainer.key(state, gate)
         built = self.obtainer.built(state, gate)
-        return Judged(self.workspaces.lay_out(tree, gate), key, built)
+        return Judged(self.workspaces.lay_out(tree, gate), key, built, tree)
 
     def _require_gates_before(self, gate: str) -> None:
         """Without agents: the gates before this one must have passed on this very tree."""
@@ -321,6 +358,25 @@ class RunSession:
     def _tree_as_is(self) -> str:
         """Digest of everything in the judged tree that some agent hands over."""
         paths = {p for agent in self.plan.agents for p in self.plan.delivered_paths(agent)}
+        with self._git_as_is() as git:
+            self._notice_attempts(git, sorted(paths))
+            return git.snapshot(*sorted(paths))
+
+    def _notice_attempts(self, git: Git, delivered: list[str]) -> None:
+        """Write down what a tree as it is holds to reach the judge.
+
+        In the project's own folder only what agents hand over: all else judges.
+        """
+        own = git.tree.samefile(self.project.root)
+        for noticed in attempts_in(self.plan, git.tree, git.listed(*(delivered if own else ()))):
+            session, where, what = self.settings.session, noticed.where, noticed.what
+            event = AttemptNoticed(session=session, by="workspace", where=where, what=what)
+            if not (own and where == STORE) and event not in self.ledger.state().attempts:
+                self.ledger.append(event)
+
+    @contextlib.contextmanager
+    def _git_as_is(self) -> Iterator[Git]:
+        """The run's repository over the tree as it is, with an index for this once."""
         tree = self.project.root / self.settings.workspace
         index = self.folder / "indexes" / f"as-is-{os.getpid()}"
         index.parent.mkdir(parents=True, exist_ok=True)
@@ -328,7 +384,7 @@ class RunSession:
         with FileLock(self.folder / "locks" / "base.lock").held():
             git.create()
         try:
-            return git.snapshot(*sorted(paths))
+            yield git
         finally:
             index.unlink(missing_ok=True)
 

@@ -72,7 +72,7 @@ def run_key(folder: Path) -> bytes:
 def path() -> Path:
     """Where the user's key is, or will be."""
     told = os.environ.get("XDG_STATE_HOME", "")
-    home = Path(told) if os.path.isabs(told) else Path.home() / ".local" / "state"
+    home = Path(told) if Path(told).is_absolute() else Path.home() / ".local" / "state"
     return home / _FILE
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pytest_orchestrator._domain.agent import AgentResult, Assignment
 from pytest_orchestrator._domain.event import (
     AttemptFinished,
+    AttemptNoticed,
     AttemptStarted,
     Event,
     PhaseFinished,
@@ -244,6 +245,9 @@ class PhaseRunner:
         self.under_way = None
         label = f"{task.name} attempt {attempt}"
         collected = self.workspaces.collect(self.part.agent, before, label)
+        for noticed in collected.attempts:
+            session, where, what = self.claim.session, noticed.where, noticed.what
+            self._write(AttemptNoticed(session=session, by=label, where=where, what=what))
         commit, verdict = collected.commit, collected.verdict
         if result.status == "failed":
             verdict += Verdict(label, (Finding(self.part.agent, result.reason, "agent"),))
