@@ -7,6 +7,8 @@ import socket
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
+from pytest_orchestrator._stack.client import make_client
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -22,8 +24,8 @@ class HealthProbe:
         import httpx  # noqa: PLC0415 - on demand: most sessions start no service
 
         self._url = url
-        # Loopback needs neither a proxy nor the caller's netrc.
-        self._client = httpx.Client(trust_env=False, timeout=_ANSWER_S)
+        # Loopback needs neither a proxy nor the caller's netrc. The port is another each time.
+        self._client = make_client(url, timeout_s=_ANSWER_S)
         self._httpx = httpx
         self.last = "not asked"
 
