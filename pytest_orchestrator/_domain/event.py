@@ -7,12 +7,15 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from pytest_orchestrator._domain.change import Effect
-from pytest_orchestrator._domain.text import printable
+from pytest_orchestrator._domain.text import printable, shortened
 from pytest_orchestrator._domain.verdict import Outcome
+
+LONGEST_REASON = 100_000
+"""Characters of a reason; whoever writes more than anybody reads is cut short."""
 
 
 def _writable(text: str) -> str:
-    return printable(text.encode(errors="backslashreplace").decode())
+    return printable(shortened(text, LONGEST_REASON).encode(errors="backslashreplace").decode())
 
 
 Reason = Annotated[str, AfterValidator(_writable)]

@@ -18,6 +18,7 @@ from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.deliveries import Deliveries
 from pytest_orchestrator._run.judge import Project, judge
 from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.leftovers import adopt_orphans
 from pytest_orchestrator._run.locks import RUN_LOCK
 from pytest_orchestrator._run.obtain import Order
 from pytest_orchestrator._run.registry import Registry
@@ -67,6 +68,7 @@ class _Run:
         backend = _backends.make_backend(
             self.plan.agents[part.agent].backend or self.order.agents, self.project.root
         )
+        adopt_orphans()
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         judge_ = LaneJudge(self.plan, self.project, self.folder)
         watch = Watch(Ledger(self.folder), self.folder / RUN_LOCK, self.claim)

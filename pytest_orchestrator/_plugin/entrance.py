@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,12 +35,15 @@ def guard(config: pytest.Config, runbook: Path) -> None:
 
 
 def _asked(config: pytest.Config) -> Iterator[tuple[str, Path]]:
-    """The places pytest is told to collect from or to read settings from."""
+    """The places pytest collects from, reads settings from, or imports from."""
     told = config.known_args_namespace
-    for name in (*told.file_or_dir, told.inifilename, told.rootdir):
+    here = config.invocation_params.dir
+    for name in (*told.file_or_dir, config.inipath, told.rootdir, told.confcutdir, *sys.path):
         if name:
             path = Path(str(name).split("::", maxsplit=1)[0])
-            yield str(name), (config.invocation_params.dir / path).resolve()
+            yield str(name), (here / path).resolve()
+    if not told.file_or_dir:
+        yield f"the folder pytest was started in, {here},", here.resolve()
 
 
 def _trees(config: pytest.Config, runbook: Path) -> Iterator[Path]:
