@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.event import (
     AttemptFinished,
+    AttemptNoticed,
     ContractPublished,
     Entry,
     GateBlocked,
     NodeClaimed,
     PhaseFinished,
     SessionCancelled,
+    SourcesChanged,
     TaskParked,
 )
 from pytest_orchestrator._domain.scheduler import first_line, standing
@@ -29,7 +31,7 @@ REASON_WIDTH = 160
 """Characters of a reason in one line of the summary; the whole is in the ledger."""
 
 
-def event_line(entry: Entry) -> str:
+def event_line(entry: Entry) -> str:  # noqa: C901 - one match over all events
     """One line for an event worth telling while the run goes on; empty for the others."""
     event = entry.event
     match event:
@@ -54,6 +56,10 @@ def event_line(entry: Entry) -> str:
             return f"{event.gate}: {first_line(event.reason)}"
         case SessionCancelled():
             return f"stopping: {event.reason}"
+        case SourcesChanged():
+            return f"changed while agents were at work: {', '.join(event.files)}"
+        case AttemptNoticed():
+            return f"attempt: {event.where}: {event.what}"
         case _:
             return ""
 
@@ -82,6 +88,16 @@ def summary_lines(
     if state.cost_usd:
         lines.append(f"cost: {state.cost_usd:.2f} USD")
     return lines
+
+
+def attempt_lines(state: RunState) -> list[str]:
+    """What somebody did to reach the judge: a line for each, under a head; empty if nothing."""
+    noticed = [f"{each.where}: {each.what} ({each.by})" for each in state.attempts]
+    noticed += [
+        f"{file}: judges, and changed while agents were at work" for file in sorted(state.changed)
+    ]
+    head = f"attempts: {len(noticed)} thing(s) whose only use is to reach the judge"
+    return [head, *(f"  {line}" for line in noticed)] if noticed else []
 
 
 def not_passed(state: RunState, session: str, gates: Collection[str]) -> tuple[str, ...]:

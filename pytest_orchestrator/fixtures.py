@@ -200,11 +200,11 @@ def traces(trace_store_url: str) -> Iterator[TraceClient]:
 
 
 @pytest.fixture(scope="session")
-def http() -> Iterator[httpx.Client]:
-    """An HTTP client that follows no redirects and knows no proxies."""
-    import httpx  # noqa: PLC0415 - on demand
+def http(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """An HTTP client that follows no redirects, knows no proxies, and looks like any other."""
+    from pytest_orchestrator._stack.client import make_client  # noqa: PLC0415 - on demand
 
-    with httpx.Client(timeout=HTTP_TIMEOUT_S, trust_env=False) as client:
+    with make_client(_session(request).settings.session, timeout_s=HTTP_TIMEOUT_S) as client:
         yield client
 
 

@@ -11,7 +11,7 @@ from argparse import SUPPRESS
 
 import pytest
 
-from pytest_orchestrator._plugin.options import DEFAULT_RUNBOOK, find_runbook
+from pytest_orchestrator._plugin.options import DEFAULT_RUNBOOK, early_runbook, find_runbook
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -60,6 +60,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     # Where a nested session keeps its ledger: not for people.
     group.addoption("--run-folder", dest="orchestrator_run_folder", help=SUPPRESS)
     group.addoption("--of-run", dest="orchestrator_of_run", help=SUPPRESS)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before anything of the project is imported: see to it that it is the project's."""
+    if early_config.known_args_namespace.help or os.name == "nt":
+        return
+    if (runbook := early_runbook(early_config)) is not None:
+        from pytest_orchestrator._plugin.entrance import guard  # noqa: PLC0415 - on demand
+
+        guard(early_config, runbook)
 
 
 @pytest.hookimpl(tryfirst=True)

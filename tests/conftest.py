@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,23 @@ pytest_plugins = ["pytester"]
 
 SLOW = "test_pitfalls_"
 """Modules by this prefix show one trap of pytest and xdist after the other on a project."""
+
+
+STATE = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the key of the ledgers these tests write apart from the user's own."""
+    if hasattr(config, "workerinput"):
+        return  # inherits what its controller has set
+    config.stash[STATE] = Path(tempfile.mkdtemp(prefix="orchestrator-state-"))
+    os.environ["XDG_STATE_HOME"] = str(config.stash[STATE])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it."""
+    if STATE in config.stash:
+        shutil.rmtree(config.stash[STATE], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)

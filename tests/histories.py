@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_orchestrator._domain.event import (
     AttemptFinished,
+    AttemptNoticed,
     AttemptStarted,
     ContractPublished,
     ContractRead,
@@ -22,6 +23,8 @@ from pytest_orchestrator._domain.event import (
     RunCreated,
     SessionCancelled,
     SessionStarted,
+    SourcesChanged,
+    SourcesSealed,
     TaskParked,
 )
 from pytest_orchestrator._domain.state import RunState, fold
@@ -179,6 +182,13 @@ def _events(plan: Plan) -> st.SearchStrategy[Event]:
         st.builds(RunCreated, identity=st.just("identity"), agents=st.just("oracle")),
         st.builds(SessionStarted, session=sessions, pid=numbers),
         st.builds(SessionCancelled, session=sessions, reason=reasons),
+        st.builds(
+            SourcesSealed, session=sessions, files=st.dictionaries(contracts, digests, max_size=1)
+        ),
+        st.builds(
+            SourcesChanged, session=sessions, files=st.lists(contracts, max_size=1).map(tuple)
+        ),
+        st.builds(AttemptNoticed, session=sessions, by=tasks, where=contracts, what=reasons),
         st.builds(
             NodeClaimed, node=st.one_of(parts, gates), session=sessions, worker=st.just("gw0")
         ),

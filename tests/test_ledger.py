@@ -6,19 +6,24 @@ import json
 import os
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections import Counter
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from pytest_orchestrator._domain.event import Entry, NodeClaimed, SessionCancelled, TaskParked
+from pytest_orchestrator._domain.event import (
+    Entry,
+    Event,
+    NodeClaimed,
+    SessionCancelled,
+    TaskParked,
+)
 from pytest_orchestrator._domain.state import RunState, fold
 from pytest_orchestrator._run.ledger import Fenced, Ledger
 from pytest_orchestrator.errors import Infra
@@ -68,6 +73,16 @@ HOLD = """
 print(claim(ledger, "node")[1], flush=True)
 sys.stdin.read()
 """
+
+
+class SealedAnyway(NamedTuple):
+    """What another version of this package would write, seal included."""
+
+    body: str
+
+    def model_dump_json(self) -> str:
+        """The row's text."""
+        return self.body
 
 
 def start(script: str, folder: Path, name: str = "") -> subprocess.Popen[str]:
@@ -297,23 +312,14 @@ def test_file_that_is_no_ledger_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("body", '{"kind": "phase_forgotten", "part": "left_phase1"}'),
-        ("body", '{"kind": "task_parked"}'),
-        ("body", "not even JSON"),
-        ("body", b"\xff"),
-        ("at_s", "yesterday"),
-    ],
+    "body",
+    ['{"kind": "phase_forgotten", "part": "left_phase1"}', '{"kind": "task_parked"}', "no JSON"],
 )
-def test_row_that_is_no_event_is_named(column: str, value: object, tmp_path: Path) -> None:
-    """A row of another version, or a damaged one, is refused by its number."""
+def test_row_that_is_no_event_is_named(body: str, tmp_path: Path) -> None:
+    """A genuine row of another version is refused by its number."""
     ledger = Ledger(tmp_path)
     ledger.append(EVENT)
-    row = ledger.append(EVENT)
-    with sqlite3.connect(tmp_path / "ledger.sqlite") as database:
-        database.execute(f"UPDATE event SET {column} = ? WHERE id = ?", (value, row))  # noqa: S608
-    database.close()
+    row = ledger.append(cast("Event", SealedAnyway(body)))
 
     with pytest.raises(Infra, match=rf"ledger.sqlite: row {row} is not an event .*--run-id"):
         ledger.state()

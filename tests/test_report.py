@@ -8,6 +8,7 @@ import pytest
 
 from pytest_orchestrator._domain.event import (
     AttemptFinished,
+    AttemptNoticed,
     AttemptStarted,
     ContractPublished,
     ContractRead,
@@ -22,12 +23,15 @@ from pytest_orchestrator._domain.event import (
     RunCreated,
     SessionCancelled,
     SessionStarted,
+    SourcesChanged,
+    SourcesSealed,
     TaskParked,
 )
 from pytest_orchestrator._domain.state import RunState
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._report import (
     REASON_WIDTH,
+    attempt_lines,
     event_line,
     left_undone,
     not_passed,
@@ -42,6 +46,11 @@ LINES: list[tuple[Event, str]] = [
     (RunCreated(identity="identity", agents="oracle"), ""),
     (SessionStarted(session="now", pid=1), ""),
     (SessionCancelled(session="now", reason="interrupted"), "stopping: interrupted"),
+    (SourcesSealed(session="now", files={"gates/test_s1.py": "d"}), ""),
+    (SourcesChanged(session="now", files=("gates/test_s1.py", "conftest.py")),
+     "changed while agents were at work: gates/test_s1.py, conftest.py"),
+    (AttemptNoticed(session="now", by="left-one attempt 1", where="x.pth", what="Python runs it"),
+     "attempt: x.pth: Python runs it"),
     (NodeClaimed(node=LEFT, session="now", worker="gw1"), "left_phase1: started for gw1"),
     (AttemptStarted(part=LEFT, task="left-one", attempt=1), ""),
     (AttemptFinished(part=LEFT, task="left-one", attempt=1, status="succeeded", seconds=1.26),
@@ -182,6 +191,20 @@ def test_long_reason_is_cut() -> None:
 
     assert line.endswith("x…")
     assert line.count("x") == REASON_WIDTH - 1
+
+
+def test_attempts_are_told_once_each_and_by_whom() -> None:
+    """What was left by whom, and what of the judge has changed in the latest session."""
+    noticed = AttemptNoticed(session="now", by="left-one attempt 1", where="x.pth", what="runs")
+    changed = SourcesChanged(session="now", files=("gates/test_s1.py",))
+    state = state_after(SESSION, noticed, noticed, changed)
+
+    assert attempt_lines(state) == [
+        "attempts: 2 thing(s) whose only use is to reach the judge",
+        "  x.pth: runs (left-one attempt 1)",
+        "  gates/test_s1.py: judges, and changed while agents were at work",
+    ]
+    assert not attempt_lines(state_after(SESSION, changed, SESSION))
 
 
 def test_parts_that_are_left_undone_are_listed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_orchestrator._domain.event import (
@@ -98,7 +98,7 @@ def test_histories_have_every_kind_of_event() -> None:
 def _many_histories() -> list[Entry]:
     seen: list[Entry] = []
 
-    @calm
+    @settings(calm, max_examples=500)
     @given(entries=histories(PLAN))
     def collect(entries: list[Entry]) -> None:
         seen.extend(entries)

@@ -8,15 +8,23 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from pytest_orchestrator._domain.change import Effect
+from pytest_orchestrator._domain.text import printable, shortened
 from pytest_orchestrator._domain.verdict import Finding, Outcome
+
+LONGEST_REASON = 100_000
+"""Characters of a reason; whoever writes more than anybody reads is cut short."""
 
 
 def _writable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
+    return printable(shortened(text, LONGEST_REASON).encode(errors="backslashreplace").decode())
 
 
 Reason = Annotated[str, AfterValidator(_writable)]
-"""A sentence; may name a file, and a file's name may be no Unicode, which is spelled out here."""
+"""A sentence; may quote what an agent or its service wrote, and name files.
+
+What is no Unicode in it is spelled out, and so is what would move the cursor of the
+terminal it is shown on.
+"""
 
 
 def _writable_finding(finding: Finding) -> Finding:
@@ -56,6 +64,34 @@ class SessionCancelled(_Event):
     kind: Literal["session_cancelled"] = "session_cancelled"
     session: str
     reason: Reason
+
+
+class SourcesSealed(_Event):
+    """What judges in a session, as it was before any agent of that session began."""
+
+    kind: Literal["sources_sealed"] = "sources_sealed"
+    session: str
+    files: dict[str, str]
+    """Digests of gates, conftest files, settings, runbook, briefs and this package, by path."""
+
+
+class SourcesChanged(_Event):
+    """Something that judges is not what it was when the session began."""
+
+    kind: Literal["sources_changed"] = "sources_changed"
+    session: str
+    files: tuple[str, ...]
+
+
+class AttemptNoticed(_Event):
+    """Somebody has left something whose only use is to reach the judge; no verdict by itself."""
+
+    kind: Literal["attempt_noticed"] = "attempt_noticed"
+    session: str
+    by: str
+    """Who left it: a task and its attempt; ``"workspace"`` for a tree as it is."""
+    where: str
+    what: Reason
 
 
 class NodeClaimed(_Event):
@@ -191,6 +227,9 @@ Event = Annotated[
     RunCreated
     | SessionStarted
     | SessionCancelled
+    | SourcesSealed
+    | SourcesChanged
+    | AttemptNoticed
     | NodeClaimed
     | PhaseFinished
     | AttemptStarted

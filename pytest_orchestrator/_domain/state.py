@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_orchestrator._domain.change import EFFECTS, Effect
 from pytest_orchestrator._domain.event import (
     AttemptFinished,
+    AttemptNoticed,
     AttemptStarted,
     ContractPublished,
     ContractRead,
@@ -21,6 +22,8 @@ from pytest_orchestrator._domain.event import (
     RunCreated,
     SessionCancelled,
     SessionStarted,
+    SourcesChanged,
+    SourcesSealed,
     TaskParked,
 )
 from pytest_orchestrator._domain.plan import Part
@@ -140,6 +143,12 @@ class RunState:
     cancelled: dict[str, str] = field(default_factory=dict)
     """Why a session is stopping, by session."""
     cost_usd: float = 0.0
+    sealed: dict[str, str] = field(default_factory=dict)
+    """Digests of what judges in the session that took up the run last, by path."""
+    changed: dict[str, float] = field(default_factory=dict)
+    """What of that was found changed since, and when, by path."""
+    attempts: tuple[AttemptNoticed, ...] = ()
+    """What was left to reach the judge, each once, oldest first."""
     last_id: int = 0
 
     def phase(self, part: object) -> PhaseState:
@@ -165,7 +174,17 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - 
         case RunCreated():
             return replace(state, identity=event.identity, agents=event.agents)
         case SessionStarted():
-            return replace(state, session=event.session, session_started_s=entry.at_s)
+            return replace(
+                state, session=event.session, session_started_s=entry.at_s, sealed={}, changed={}
+            )
+        case SourcesSealed():
+            return replace(state, sealed=event.files)
+        case SourcesChanged():
+            return replace(state, changed=dict.fromkeys(event.files, entry.at_s) | state.changed)
+        case AttemptNoticed():
+            known = {(each.by, each.where, each.what) for each in state.attempts}
+            new = (event,) if (event.by, event.where, event.what) not in known else ()
+            return replace(state, attempts=state.attempts + new)
         case SessionCancelled():
             return replace(state, cancelled={**state.cancelled, event.session: event.reason})
         case NodeClaimed():

@@ -18,6 +18,7 @@ from pytest_orchestrator._plugin.options import find_runbook, option
 from pytest_orchestrator._plugin.session import OFF, SESSION_KEY, RunSession, Settings
 from pytest_orchestrator._plugin.terminal import Terminal
 from pytest_orchestrator._plugin.workers import GUESS_KEY, all_lanes, is_all_recorded
+from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.judge import Project
 from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator.errors import RunbookError
@@ -42,7 +43,8 @@ def activate(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: The runbook or an option is wrong; nothing was started.
     """
-    _check_root(config)
+    ledger_key.adopt(getattr(config, "workerinput", {}).get("orchestrator_key", ""))
+    ledger_key.take()
     plan, project = load(config)
     _check_options(config, plan)
     told = getattr(config, "workerinput", {}).get("orchestrator")
@@ -164,24 +166,6 @@ def _workspace(config: pytest.Config, agents: str) -> str:
     if not path.is_dir():
         raise pytest.UsageError(f"--workspace: there is no folder {path}")
     return str(path)
-
-
-def _check_root(config: pytest.Config) -> None:
-    """Refuse to take the gates from the tree they are to judge.
-
-    pytest looks for its root folder before it knows our options, and takes any
-    argument that is a folder for a place to look.
-    """
-    asked = option(config, "workspace")
-    if asked is None:
-        return
-    tree = (config.invocation_params.dir / asked).resolve()
-    here = config.invocation_params.dir.resolve()
-    if config.rootpath.resolve().is_relative_to(tree) and not here.is_relative_to(tree):
-        raise pytest.UsageError(
-            f"pytest has taken {tree} for its root folder, so that tree would bring the gates "
-            f"that judge it; write it as one word: --workspace={asked}"
-        )
 
 
 def _check_options(config: pytest.Config, plan: Plan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,18 @@ from pytest_orchestrator._domain.event import GateBlocked, GateOpened, GateTestF
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
 from pytest_orchestrator._plugin.referee import ContractReferee
+from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.deliveries import Deliveries
 from pytest_orchestrator._run.gate_key import Judges, opening
 from pytest_orchestrator._run.judge import Project, judge
 from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.leftovers import adopt_orphans
 from pytest_orchestrator._run.locks import RUN_LOCK
 from pytest_orchestrator._run.obtain import Order
 from pytest_orchestrator._run.registry import Registry
 from pytest_orchestrator._run.runbook import load_runbook
 from pytest_orchestrator._run.runner import PhaseRunner
+from pytest_orchestrator._run.seal import Sources
 from pytest_orchestrator._run.watch import Claim, Watch
 from pytest_orchestrator._run.workspace import Workspaces
 from pytest_orchestrator.errors import GateFailed, Infra, Unverifiable
@@ -38,6 +42,7 @@ def carry_out(text: str) -> int:
     Returns:
         The exit status: always 0, what matters is in the ledger.
     """
+    ledger_key.take()  # or the agent would find it in its environment
     order = Order(**json.loads(text))
     # The claim's lock is ours now, and must not become our children's.
     os.set_inheritable(order.lock_fd, False)  # noqa: FBT003 - its only parameter
@@ -65,6 +70,7 @@ class _Run:
         backend = _backends.make_backend(
             self.plan.agents[part.agent].backend or self.order.agents, self.project.root
         )
+        adopt_orphans()
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         judge_ = LaneJudge(self.plan, self.project, self.folder)
         watch = Watch(Ledger(self.folder), self.folder / RUN_LOCK, self.claim)
@@ -81,12 +87,21 @@ class _Run:
         """Judge a gate that is not part of the session, and copy the outcomes."""
         Watch(Ledger(self.folder), self.folder / RUN_LOCK, self.claim).start()
         gate, basis = self.order.node, Basis(**self.order.basis)
-        judges = Judges(self.plan, self.project)
+        judges, sources = Judges(self.plan, self.project), Sources(self.plan, self.project)
+        if changed := sources.changed(self.ledger, self.order.session):
+            self._not_judged((self.plan.gates[gate].tests,), changed)
+            return
         workspaces = Workspaces(self.plan, self.folder, self.project.root)
         tree = workspaces.lay_out(self.order.tree, gate)
         folder = _fresh(self.folder / "judged" / gate)
         state = judge(self.project, tree, [self.plan.gates[gate]], folder, run=self.folder)
         record = state.gate(gate).record
+        if changed := (
+            sources.changed(self.ledger, self.order.session)
+            or workspaces.changed(self.order.tree, gate)
+        ):
+            self._not_judged(record.tests if record else (), changed)
+            return
         if judges.changed or judges.sources(gate) != basis.sources:
             reason = f"what judges {gate} was changed in the meantime; run it again"
             self._write(GateBlocked(gate=gate, session=self.order.session, reason=reason))
@@ -104,6 +119,17 @@ class _Run:
                     reason=record.reasons[test], findings=record.findings[test],
                 )
             )  # fmt: skip
+
+    def _not_judged(self, tests: tuple[str, ...], reason: str) -> None:
+        """Record that a gate could not be asked."""
+        gate, basis = self.order.node, Basis(**self.order.basis)
+        key = basis.key
+        self._write(opening(gate, key, basis, tests, self.order.built))
+        for test in tests:
+            outcome = Outcome.INFRA
+            self._write(
+                GateTestFinished(gate=gate, key=key, test=test, outcome=outcome, reason=reason)
+            )
 
     def _write(self, event: GateBlocked | GateOpened | GateTestFinished) -> None:
         self.ledger.append(event, node=self.claim.node, token=self.claim.token)
@@ -170,9 +196,10 @@ class LaneJudge:
 
 
 def _fresh(folder: Path) -> Path:
-    """A folder below ``folder`` that nobody has used."""
-    taken = len(list(folder.glob("*"))) if folder.exists() else 0
-    return folder / str(taken + 1)
+    """A folder below ``folder`` that nobody has used, under a name that nobody can foresee."""
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = len(list(folder.glob("*")))
+    return Path(tempfile.mkdtemp(prefix=f"{taken + 1}-", dir=folder))
 
 
 def _findings(failed: GateFailed) -> tuple[Finding, ...]:

@@ -16,7 +16,8 @@ from pytest_orchestrator._domain.event import GateTestFinished, SessionCancelled
 from pytest_orchestrator._domain.order import Item, item_graph
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator._report import left_undone, not_passed, summary_lines
+from pytest_orchestrator._report import attempt_lines, left_undone, not_passed, summary_lines
+from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator.errors import OrchestratorError
@@ -109,7 +110,8 @@ class Controller:
             return
         self._end_runners()
         clean = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-        if exitstatus in clean and (self.not_passed() or self._left_undone()):
+        reached = self.session.sources_changed()
+        if exitstatus in clean and (reached or self.not_passed() or self._left_undone()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(trylast=True)
@@ -164,6 +166,8 @@ class Controller:
             session=self.session.settings.session,
             selected=self.session.selected | self._whole_gates(),
         ):
+            terminalreporter.write_line(line)
+        for line in attempt_lines(state):
             terminalreporter.write_line(line)
         if self.session.with_agents:
             self._tell_folders(terminalreporter)
@@ -225,6 +229,7 @@ class XdistController(Controller):
         """Tell a worker which run it works for."""
         settings = asdict(self.session.settings) | {"worker": node.gateway.id}
         node.workerinput["orchestrator"] = settings
+        node.workerinput["orchestrator_key"] = ledger_key.take()
 
     @pytest.hookimpl
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:

@@ -175,9 +175,12 @@ class Items:
             self._run_again.add(report.nodeid)
         elif report.when == "setup":
             self._run_again.discard(report.nodeid)
-        elif report.when == "teardown" and told.REUSED not in properties:
-            if report.nodeid not in self._run_again:
-                self.session.record(str(gate), report.nodeid, Told.read(properties))
+        elif (
+            report.when == "teardown"
+            and told.REUSED not in properties
+            and report.nodeid not in self._run_again
+        ):
+            self.session.record(str(gate), report.nodeid, Told.read(properties))
 
     def refuse_all(self, reason: str) -> None:
         """Let no test start that has to do with the run."""

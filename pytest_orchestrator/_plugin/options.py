@@ -34,3 +34,22 @@ def option(config: pytest.Config, name: str) -> str | None:
     """An option's value from the command line, else from the ini file, else ``None``."""
     given = config.getoption(f"orchestrator_{name}") or config.getini(f"orchestrator_{name}")
     return str(given) if given else None
+
+
+def early_runbook(config: pytest.Config) -> Path | None:
+    """The same, as far as it is known before conftest files are read; wrong options come later."""
+    asked = early_option(config, "runbook")
+    if asked is None:
+        path = config.rootpath / DEFAULT_RUNBOOK
+    elif config.known_args_namespace.orchestrator_runbook is None:
+        path = config.rootpath / asked
+    else:
+        path = config.invocation_params.dir / asked
+    return path.resolve() if path.is_file() else None
+
+
+def early_option(config: pytest.Config, name: str) -> str | None:
+    """An option's value before the command line has been read to its end."""
+    given = getattr(config.known_args_namespace, f"orchestrator_{name}", None)
+    given = given or config.getini(f"orchestrator_{name}")
+    return str(given) if given else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_orchestrator._domain.event import (
+    AttemptNoticed,
     GateBlocked,
     GateTestFinished,
     RunCreated,
@@ -24,16 +26,18 @@ from pytest_orchestrator._domain.scheduler import gates_before, standing, why_bl
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._plugin.referee import ContractReferee
 from pytest_orchestrator._run.gate_key import AsIs, Judges, opening
+from pytest_orchestrator._run.git import Git
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import RUN_LOCK, FileLock
 from pytest_orchestrator._run.obtain import Obtainer
 from pytest_orchestrator._run.registry import Registry, snapshots_of
+from pytest_orchestrator._run.seal import Sources
 from pytest_orchestrator._run.watch import GRACE_S
-from pytest_orchestrator._run.workspace import Workspaces
+from pytest_orchestrator._run.workspace import STORE, Workspaces, attempts_in, rewritten
 from pytest_orchestrator.errors import Blocked, Infra, PhaseFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_orchestrator._domain.basis import Basis
     from pytest_orchestrator._domain.change import Change
@@ -128,6 +132,8 @@ class RunSession:
         self.judges: Judges = before.judges if before else Judges(plan, project)
         self.known_bases: KnownBases = before.known_bases if before else {}
         self._trees: dict[str, Path] = {}
+        self._snapshots: dict[str, str] = {}
+        """Git's trees of a tree as it is, by gate, from when it was about to be judged."""
 
     @property
     def folder(self) -> Path:
@@ -150,6 +156,15 @@ class RunSession:
         if self.with_agents:
             return self.ledger
         return Ledger(Path(self.settings.of_run)) if self.settings.of_run else None
+
+    @cached_property
+    def sources(self) -> Sources:
+        """The files that judge."""
+        return Sources(self.plan, self.project)
+
+    def sources_changed(self) -> str:
+        """What judges and is not what it was before agents began, as a sentence; or empty."""
+        return self.sources.changed(self.ledger, self.settings.session)
 
     @cached_property
     def workspaces(self) -> Workspaces:
@@ -199,6 +214,7 @@ class RunSession:
         if not state.identity:
             ledger.append(RunCreated(identity=self.settings.identity, agents=self.settings.agents))
         ledger.append(SessionStarted(session=self.settings.session, pid=os.getpid()))
+        self.sources.seal(ledger, self.settings.session)
 
     def _take_lock(self) -> None:
         deadline_s = time.monotonic() + TAKEOVER_S
@@ -243,6 +259,7 @@ class RunSession:
 
         Raises:
             Blocked: A gate before it has not passed; the message says which and why.
+            Infra: What judges is not what it was before agents began.
         """
         if gate not in self._judged:
             self._judged[gate] = self._judged_tree(gate)
@@ -253,6 +270,8 @@ class RunSession:
         fresh = known.current == judged.key and known.opened_s >= state.session_started_s
         if not fresh or known.record is None or known.record.tests != tests:
             self._open(gate, judged)
+        if changed := self.sources_changed():
+            raise Infra(changed)
         return judged
 
     def _open(self, gate: str, judged: Judged) -> None:
@@ -294,12 +313,23 @@ class RunSession:
             if gate in self._judged
             else self.ledger.state().gate(gate).current
         )
+        outcome, reason = told.verdict, told.reason
+        if outcome is Outcome.PASSED and (changed := self.sources_changed()):
+            outcome, reason = Outcome.INFRA, changed
         event = GateTestFinished(
-            gate=gate, key=key, test=test, outcome=told.verdict, reason=told.reason,
-            findings=told.findings,
-        )  # fmt: skip
+            gate=gate, key=key, test=test, outcome=outcome, reason=reason, findings=told.findings
+        )
+        self._write(event)
+        record = self.ledger.state().gate(gate).record
+        if record is None or record.verdict() is not Outcome.PASSED:
+            return
+        # Here, since with several workers nobody knows before which test is the gate's last.
+        if changed := self._tree_changed(gate):
+            self._write(event.model_copy(update={"outcome": Outcome.INFRA, "reason": changed}))
+
+    def _write(self, event: GateTestFinished) -> None:
         self.ledger.append(event)
-        self._told.setdefault(gate, []).append(event)
+        self._told.setdefault(event.gate, []).append(event)
 
     def _reopen_if_changed(self, gate: str) -> None:
         """Keep a verdict from being reused if what it rests on was changed while it was given.
@@ -322,6 +352,18 @@ class RunSession:
     def _own_key(self, basis: Basis) -> str:
         """A key that no other session looks for."""
         return f"{basis.key}-{self.settings.session}"
+
+    def _tree_changed(self, gate: str) -> str:
+        """What of the judged tree is not as it was when the gate was opened; empty if nothing."""
+        judged = self._judged.get(gate)
+        if judged is None or judged.basis is None:
+            return ""
+        if self.with_agents:
+            return self.workspaces.changed(judged.basis.tree, gate)
+        if gate not in self._snapshots:
+            return ""
+        with self._git_as_is() as git:
+            return rewritten(git, self._snapshots[gate])
 
     def revisions(self, contract: str) -> dict[int, bytes]:
         """The exact bytes of every revision the run has of a contract; empty without a run."""
@@ -351,8 +393,17 @@ class RunSession:
         self._require_gates_before(gate)
         stamp = self._as_is.stamp()
         basis = self._basis_as_is(gate)
-        judged = Judged(lambda: self._tree_as_is, basis.key, basis=basis, stamp=stamp)
+        judged = Judged(partial(self._look_at, gate), basis.key, basis=basis, stamp=stamp)
         return replace(judged, key=self._own_key(basis)) if self._is_changed(judged) else judged
+
+    def _look_at(self, gate: str) -> Path:
+        """The tree as it is; what somebody changes in it from now on is noticed."""
+        if gate not in self._snapshots:
+            paths = {p for agent in self.plan.agents for p in self.plan.delivered_paths(agent)}
+            with self._git_as_is() as git:
+                self._notice_attempts(git, sorted(paths))
+                self._snapshots[gate] = git.snapshot(*sorted(paths))
+        return self._tree_as_is
 
     def _built_tree(self, gate: str) -> Judged:
         """What the agents have built, as far as this gate is concerned."""
@@ -402,6 +453,31 @@ class RunSession:
     @property
     def _tree_as_is(self) -> Path:
         return self.project.root / self.settings.workspace
+
+    def _notice_attempts(self, git: Git, delivered: list[str]) -> None:
+        """Write down what a tree as it is holds to reach the judge.
+
+        In the project's own folder only what agents hand over: all else judges.
+        """
+        own = git.tree.samefile(self.project.root)
+        for noticed in attempts_in(self.plan, git.tree, git.listed(*(delivered if own else ()))):
+            session, where, what = self.settings.session, noticed.where, noticed.what
+            event = AttemptNoticed(session=session, by="workspace", where=where, what=what)
+            if not (own and where == STORE) and event not in self.ledger.state().attempts:
+                self.ledger.append(event)
+
+    @contextlib.contextmanager
+    def _git_as_is(self) -> Iterator[Git]:
+        """The run's repository over the tree as it is, with an index for this once."""
+        index = self.folder / "indexes" / f"as-is-{os.getpid()}"
+        index.parent.mkdir(parents=True, exist_ok=True)
+        git = Git(self.folder / "repository", self._tree_as_is, index)
+        with FileLock(self.folder / "locks" / "base.lock").held():
+            git.create()
+        try:
+            yield git
+        finally:
+            index.unlink(missing_ok=True)
 
 
 SESSION_KEY: pytest.StashKey[RunSession] = pytest.StashKey()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_orchestrator._plugin.activate import RUNS, load, make_settings
-from pytest_orchestrator._report import summary_lines
+from pytest_orchestrator._report import attempt_lines, summary_lines
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.locks import RUN_LOCK, is_free
 
@@ -34,6 +34,8 @@ def print_status(config: pytest.Config) -> int:
     now = "at rest" if is_free(folder / RUN_LOCK) else "being carried out"
     print(f"run {folder.name}: {plan.run.name}, agents {state.agents}, {now}")  # noqa: T201
     for line in summary_lines(plan, state, session=state.session):
+        print(f"  {line}")  # noqa: T201
+    for line in attempt_lines(state):
         print(f"  {line}")  # noqa: T201
     return 0
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import threading
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator.errors import Infra
@@ -33,6 +35,14 @@ _SETTINGS = (
 )
 # Stronger than any .gitattributes of a tree: bytes go in and come out as they are.
 _ATTRIBUTES = "* -text -ident -filter !working-tree-encoding\n"
+# As `git init` finds out about the file system of a Mac.
+_MAC = "\tignorecase = true\n\tprecomposeunicode = true\n" if sys.platform == "darwin" else ""
+# The repository's own settings; rewritten whenever they say anything else.
+_OWN = {
+    "config": f"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n{_MAC}",
+    "info/attributes": _ATTRIBUTES,
+    "info/exclude": ".orchestrator/\n",
+}
 # Fixed, so that the same content gets the same commit id in every process.
 _WHO = {
     "GIT_AUTHOR_NAME": "pytest-orchestrator",
@@ -69,6 +79,7 @@ class Git:
     def raw(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Run one git command and return the exact bytes it printed."""
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        self._settle()
         try:
             done = subprocess.run(
                 ["git", *settings, *arguments],
@@ -99,6 +110,8 @@ class Git:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_LITERAL_PATHSPECS": "1",
+            # Or a reference in refs/replace would put one commit in another's place.
+            "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "LC_ALL": "C",
         }
@@ -106,11 +119,25 @@ class Git:
     def create(self) -> None:
         """Make the repository, unless it is there."""
         if not (self.repository / "HEAD").exists():
-            information = self.repository / "info"
-            information.mkdir(parents=True, exist_ok=True)
-            (information / "attributes").write_text(_ATTRIBUTES)
-            (information / "exclude").write_text(".orchestrator/\n")
+            (self.repository / "info").mkdir(parents=True, exist_ok=True)
+            self._settle()
             self("init", "--quiet")
+
+    def _settle(self) -> None:
+        """Put the repository's own settings back to what they are.
+
+        Programs of others are named in them: filters, diff drivers, included files.
+        """
+        if not self.repository.is_dir():
+            return
+        # Git would take settings and objects from the folder it names.
+        (self.repository / "commondir").unlink(missing_ok=True)
+        for name, text in _OWN.items():
+            file = self.repository / name
+            if file.is_symlink() or not file.is_file() or file.read_bytes() != text.encode():
+                draft = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}")
+                draft.write_text(text)
+                draft.replace(file)
 
     def snapshot(self, *paths: str) -> str:
         """The tree id of the work tree as it is; ignored files and nested repositories left out.
@@ -122,6 +149,10 @@ class Git:
         files = [p for p in self._listed(*paths) if not p.endswith(b"/")]
         self("update-index", "--add", "--remove", "-z", "--stdin", stdin=b"\0".join(files))
         return self("write-tree")
+
+    def listed(self, *paths: str) -> tuple[str, ...]:
+        """The files of the work tree, or those of some paths of it, ignored ones left out."""
+        return tuple(os.fsdecode(p) for p in self._listed(*paths) if not p.endswith(b"/"))
 
     def nested(self) -> tuple[str, ...]:
         """The folders of the work tree that are repositories of their own, ignored ones left out.
@@ -194,6 +225,14 @@ class Git:
         self._load(tree)
         self("checkout-index", "--all", "--force")
         self("clean", "-d", "-x", "--force", "--force", "--quiet")
+
+    def differing(self, tree: str) -> tuple[str, ...]:
+        """The files of a tree that the work tree has not, or has otherwise; sorted."""
+        self._load(tree)
+        # An index that was just read knows no times: this compares contents.
+        self("update-index", "-q", "--refresh")
+        listed = self("diff-files", "--name-only", "--no-ext-diff", "-z")
+        return tuple(sorted(p for p in listed.split("\0") if p))
 
     def changes(self, before: str, after: str) -> tuple[str, ...]:
         """The paths that differ between two trees, sorted."""

@@ -8,7 +8,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_orchestrator._domain.isolation import judging_environment
 from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.ledger_key import handed_on
 from pytest_orchestrator.errors import Infra
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def judge(
     with log.open("wb") as output:
         done = subprocess.run(
             [*_command(project, tree, folder), *options, *(gate.tests for gate in gates)],
-            cwd=project.root, env=_environment(), check=False,
+            cwd=project.root, env=environment(project, tree), check=False,
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
     if done.returncode not in _JUDGED:
@@ -78,13 +80,23 @@ def judge(
 def _command(project: Project, tree: Path, folder: Path) -> list[str]:
     """Run pytest without agents and workers, and without what concerns the outer session."""
     return [
-        sys.executable, "-m", "pytest",
+        # -P: what is in the project's folder must not stand in for what is installed.
+        sys.executable, "-P", "-m", "pytest",
         "--agents=off", f"--runbook={project.runbook}", f"--workspace={tree}",
-        f"--run-folder={folder}", f"--rootdir={project.root}", "-o", "addopts=",
+        f"--run-folder={folder}", f"--rootdir={project.root}", f"--confcutdir={project.root}",
+        "-o", "addopts=",
         "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:randomly", "-q", "--tb=short",
     ]  # fmt: skip
 
 
-def _environment() -> dict[str, str]:
-    """The environment without what the outer pytest left in it."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+def environment(project: Project, tree: Path | None = None) -> dict[str, str]:
+    """The environment of a process that judges, or has somebody judge; see ``isolation``.
+
+    Args:
+        project: Whose gates judge.
+        tree: What is judged.
+    """
+    away = [(project.root / ".orchestrator" / "runs").resolve()]
+    if tree is not None and not project.root.resolve().is_relative_to(tree.resolve()):
+        away.append(tree.resolve())
+    return judging_environment(os.environ, away) | handed_on()

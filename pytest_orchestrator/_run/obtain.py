@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from pytest_orchestrator._domain.scheduler import (
 )
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._run.gate_key import contract_digest, opening
+from pytest_orchestrator._run.judge import environment
 from pytest_orchestrator._run.locks import RUN_LOCK, FileLock, is_free
 from pytest_orchestrator.errors import Cancelled
 
@@ -336,13 +338,16 @@ class Obtainer:
         )  # fmt: skip
         logs = self.ledger.folder / "logs"
         logs.mkdir(exist_ok=True)
+        # Which worker asked is of use in what an agent logs, and no setting.
+        asker = {k: os.environ[k] for k in ("PYTEST_XDIST_WORKER",) if k in os.environ}
         # -P: what is in the project's folder must not stand in for what is installed.
         command = [sys.executable, "-P", "-m", "pytest_orchestrator", "carry-out"]
         with (logs / f"{node}.log").open("ab") as log:
             runner = subprocess.Popen(
                 [*command, json.dumps(asdict(order))],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                cwd=self.project.root, pass_fds=[lock.fd], start_new_session=True,
+                cwd=self.project.root, env=environment(self.project) | asker, pass_fds=[lock.fd],
+                start_new_session=True,
             )  # fmt: skip
         lock.release()
         self._runners.append(runner)

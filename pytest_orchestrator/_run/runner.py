@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pytest_orchestrator._domain.agent import AgentResult, Assignment
+from pytest_orchestrator._domain.attempts import Attempt
 from pytest_orchestrator._domain.event import (
     AttemptFinished,
+    AttemptNoticed,
     AttemptStarted,
     Event,
     PhaseFinished,
@@ -20,6 +22,7 @@ from pytest_orchestrator._domain.scheduler import awaited_for, missing_for
 from pytest_orchestrator._domain.staleness import stale, stale_work
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 from pytest_orchestrator._run.contract_tools import ContractTools
+from pytest_orchestrator._run.leftovers import descendants, end_leftovers
 from pytest_orchestrator._run.registry import references
 from pytest_orchestrator._run.tool_socket import tool_socket
 
@@ -239,11 +242,17 @@ class PhaseRunner:
         began_s = time.monotonic()
         self.under_way = (task, attempt, began_s)
         self.watch.allow(self.budget.max_wall_s)
+        spared = frozenset(descendants())
         result = self._ask(state, task, attempt, context)
+        left = end_leftovers(spared)
         self.watch.allow(None)
         self.under_way = None
         label = f"{task.name} attempt {attempt}"
         collected = self.workspaces.collect(self.part.agent, before, label)
+        running = [Attempt(name, "a process that was left running") for name in left]
+        for noticed in (*collected.attempts, *running):
+            session, where, what = self.claim.session, noticed.where, noticed.what
+            self._write(AttemptNoticed(session=session, by=label, where=where, what=what))
         commit, verdict = collected.commit, collected.verdict
         if result.status == "failed":
             verdict += Verdict(label, (Finding(self.part.agent, result.reason, "agent"),))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import shutil
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_orchestrator._domain.attempts import LARGEST_BYTES, Attempt, attempts
 from pytest_orchestrator._domain.plan import owns
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 from pytest_orchestrator._run.git import Git
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.state import RunState
 
 
+STORE = ".orchestrator"
+"""In the project's root; runs are below it."""
+# Builds put defaults into these, each time, and no answer of a service depends on that.
+REWRITTEN_BY_BUILDS = frozenset(
+    ("tsconfig.json", "next-env.d.ts", "package-lock.json", "packages.lock.json")
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Collected:
     """What an attempt left behind.
@@ -27,10 +37,12 @@ class Collected:
     Attributes:
         commit: The attempt, with everything outside the lane's own paths undone.
         verdict: One finding per thing that was outside.
+        attempts: What it left to reach the judge, wherever; no finding by itself.
     """
 
     commit: str
     verdict: Verdict
+    attempts: tuple[Attempt, ...] = ()
 
 
 class Workspaces:
@@ -117,13 +129,14 @@ class Workspaces:
         changed = git.changes(before, after)
         foreign = [self._foreign(agent, path) for path in changed if not owns(allowed, path)]
         links = _escaping(git, after, changed)
+        noticed = attempts_in(self.plan, git.tree, changed)
         if not (foreign or links):
-            return Collected(after, Verdict(label, nested))
+            return Collected(after, Verdict(label, nested), noticed)
         undone = {after: allowed, before: tuple(link.where for link in links)}
         kept = git.commit(git.compose(before, undone), label, before)
         git.checkout(kept)
         hint = Finding(agent, f"owns only {', '.join(allowed)}", "ownership")
-        return Collected(kept, Verdict(label, (*foreign, *links, *nested, hint)))
+        return Collected(kept, Verdict(label, (*foreign, *links, *nested, hint)), noticed)
 
     def _foreign(self, agent: str, path: str) -> Finding:
         """What is wrong with a change of a file that is not the agent's."""
@@ -166,6 +179,12 @@ class Workspaces:
             self._git(folder, f"tree-{name}").checkout(tree)
         return folder
 
+    def changed(self, tree: str, name: str) -> str:
+        """What of a tree that was laid out is not as it was then, as a sentence; or empty."""
+        folder = self.folder / "trees" / name
+        with FileLock(self.folder / "locks" / f"tree-{name}.lock").held():
+            return rewritten(self._git(folder, f"tree-{name}"), tree)
+
     def _layers(self, state: RunState, parts: Iterable[Part]) -> dict[str, tuple[str, ...]]:
         latest: dict[str, Part] = {}
         for part in sorted(parts, key=lambda p: p.phase):
@@ -201,6 +220,46 @@ class Workspaces:
 
     def _git(self, tree: Path, index: str) -> Git:
         return Git(self.folder / "repository", tree, self.folder / "indexes" / index)
+
+
+def attempts_in(plan: Plan, tree: Path, paths: Iterable[str]) -> tuple[Attempt, ...]:
+    """What files of a tree are there to reach the judge.
+
+    Args:
+        plan: Says where services and gates are.
+        tree: The folder the paths are relative to.
+        paths: Of the files to look at; the store of runs, which no snapshot has, is looked for.
+    """
+    files = {path: _start_of(tree / path) for path in paths}
+    if (tree / STORE).exists():
+        files[STORE] = b""
+    services = [service.path for service in plan.services.values()]
+    gates = {posixpath.dirname(gate.tests) for gate in plan.gates.values()}
+    return attempts(files, services=services, gates=gates)
+
+
+def _start_of(file: Path) -> bytes:
+    """What a regular file begins with; nothing for anything else."""
+    try:
+        if not stat.S_ISREG(file.lstat().st_mode):
+            return b""
+        with file.open("rb") as opened:
+            return opened.read(LARGEST_BYTES)
+    except OSError:
+        return b""
+
+
+def rewritten(git: Git, tree: str) -> str:
+    """Which files of a tree somebody has changed while it was judged; empty if nobody has."""
+    files = [f for f in git.differing(tree) if posixpath.basename(f) not in REWRITTEN_BY_BUILDS]
+    if not files:
+        return ""
+    shown = ", ".join(files[:5]) + (", ..." if files[5:] else "")
+    return (
+        f"{shown} changed in {git.tree} while it was judged, so nobody knows what was judged; "
+        "look for processes that agents have left (`ps -ef`), or for a service that writes to "
+        "its own sources, and run again"
+    )
 
 
 def _snapshot(git: Git) -> tuple[str, tuple[Finding, ...]]:

@@ -9,6 +9,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin, urlsplit
 
+from pytest_orchestrator._domain.asker import asker
 from pytest_orchestrator._domain.life import Answer
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _BROWSER = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/141.0.0.0 Safari/537.36"
 )
-PLAIN = "httpx"
+PLAIN = "an ordinary client"
 ASKERS: Mapping[str, Mapping[str, str]] = {
     PLAIN: {},
     "a browser": {
@@ -67,6 +68,8 @@ class Asker:
                 ssl.PROTOCOL_TLS_CLIENT
             ),  # never used, but loading CAs takes time
         )
+        # Given to the constructor, they would be added to httpx's own, by which it is known.
+        self._client.headers = httpx.Headers(asker(self._url))
         return self
 
     def __exit__(

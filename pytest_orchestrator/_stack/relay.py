@@ -76,6 +76,9 @@ class Relay:
 
     def __init__(self, service: str, target: Callable[[], str], hops: Hops) -> None:
         client = httpx.Client(timeout=FORWARD_TIMEOUT_S, trust_env=False)
+        # Or a service that sends none of its own would seem to be called by a gate.
+        for name in tuple(client.headers):
+            del client.headers[name]
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -125,7 +128,7 @@ def _pass_on(
             _json(body), {k.lower(): v for k, v in handler.headers.items()},
         )
     )  # fmt: skip
-    handler.send_response(answer.status_code)
+    handler.send_response_only(answer.status_code)  # the service says itself who it is, and when
     for name, value in answer.headers.items():
         if name.lower() not in _HOP_BY_HOP:
             handler.send_header(name, value)

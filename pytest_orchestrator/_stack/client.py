@@ -1,0 +1,28 @@
+"""The HTTP client that asks services, on behalf of gates and of health checks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_orchestrator._domain.asker import asker
+
+if TYPE_CHECKING:
+    import httpx
+
+
+def make_client(seed: str, *, timeout_s: float) -> httpx.Client:
+    """A client that looks like some ordinary one; no redirects, no proxy, no netrc.
+
+    Args:
+        seed: Decides like which; see ``asker``.
+        timeout_s: Of connecting, and of each read and write.
+    """
+    import httpx  # noqa: PLC0415 - on demand: most sessions start no service
+
+    client = httpx.Client(trust_env=False, timeout=timeout_s)
+    # Given to the constructor, they would be added to httpx's own, by which it is known.
+    client.headers = httpx.Headers(asker(seed))
+    for name in ("Accept", "Accept-Encoding", "Connection", "User-Agent"):
+        if name not in dict(asker(seed)):
+            client.headers.pop(name, None)
+    return client
