@@ -32,7 +32,7 @@ _BROWSER = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/141.0.0.0 Safari/537.36"
 )
-PLAIN = "httpx"
+PLAIN = "a Python client"
 ASKERS: Mapping[str, Mapping[str, str]] = {
     PLAIN: {},
     "a browser": {
@@ -98,7 +98,8 @@ class Asker:
         except TimeoutError:
             return Answer(asked_as, error=f"no answer within {ANSWER_S:g} s", at_s=at_s)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Answer(asked_as, error=f"no HTTP answer: {error}", at_s=at_s)
+            why = str(error) or type(error).__name__
+            return Answer(asked_as, error=f"no HTTP answer: {why}", at_s=at_s)
         status, content_type, body = response
         return Answer(asked_as, status, content_type, body, at_s=at_s)
 
