@@ -301,6 +301,31 @@ def test_services_are_followed_side_by_side(project: Project) -> None:
     assert lives["core"] is lives["core"]
 
 
+def test_services_cannot_reach_each_other(project: Project) -> None:
+    """Each is told an address of the other where nobody answers, but its own as it is."""
+    code = """
+    import urllib.request
+    def answer(handler):
+        if handler.path != "/health":
+            return 200, "text/plain", "here"
+        try:
+            return 200, "text/plain", urllib.request.urlopen(os.environ["URL"]).read().decode()
+        except OSError as error:
+            return 200, "text/plain", str(error)
+    serve(port)
+    """
+    project.add("core", main(code), environment={"URL": "{api}"}, **WATCHED)
+    project.add("api", main(code), environment={"URL": "{api}"}, **WATCHED)
+    project.add("frontend", main(code), environment={"URL": "{core}"}, **WATCHED)
+    runtime = project.runtime()
+    lives = Lives(runtime, project.plan(), ["core", "api", "frontend"])
+
+    said = {name: {a.body for a in lives[name].answers} for name in ("core", "api", "frontend")}
+
+    assert said["core"] == said["api"] == {"here"}
+    assert "refused" in said["frontend"].pop()
+
+
 def test_one_service_that_fails_does_not_spare_the_others(project: Project) -> None:
     """The life of a healthy service is judged though another one could not be started."""
     project.add("core", "raise SystemExit(7)", **WATCHED)
