@@ -135,7 +135,8 @@ def test_honest_service_has_no_finding(project: Project, code: str) -> None:
         ("threading.Timer(0.7, os._exit, (0,)).start()\nserve(port)", "died", "with status 0"),
         (
             """
-            threading.Timer(0.7, os.execv, (sys.executable, sys.orig_argv)).start()
+            threading.Timer(2.5, os.execv, (sys.executable, sys.orig_argv)).start()
+            time.sleep(1)
             serve(port)
             """,
             "unsteady",
@@ -197,7 +198,7 @@ def test_honest_service_has_no_finding(project: Project, code: str) -> None:
 )
 def test_what_is_wrong_is_seen_and_ended(project: Project, code: str, rule: str, said: str) -> None:
     """Each fault has its rule; whatever the service does, no process of it is left."""
-    life = life_of(project, code, steady_s=3.0 if rule == "restart" else 1.5)
+    life = life_of(project, code, steady_s=4.0 if rule in {"restart", "unsteady"} else 1.5)
 
     found = {finding.rule: finding.what for finding in findings_of(life)}
 

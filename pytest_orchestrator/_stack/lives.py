@@ -134,7 +134,7 @@ class Watch:
                     break
                 self._ask_health(asker, number)
                 if self._passed_s() - self._sightings[-1].at_s >= _LOOK_EVERY_S:
-                    self._look()
+                    self._look(for_others=False)
             if not self._died:
                 self._ask_pages(asker)
                 self._look()
@@ -182,9 +182,11 @@ class Watch:
                 answer = asker.ask(self._spec.page, asked_as, at_s=self._passed_s())
                 self._pages.append(answer)
 
-    def _look(self) -> None:
+    def _look(self, *, for_others: bool = True) -> None:
         service, at_s = self._service, self._passed_s()
-        self._sightings.append(look(service.pid, service.home, service.port, at_s=at_s))
+        self._sightings.append(
+            look(service.pid, service.home, service.port, at_s=at_s, for_others=for_others)
+        )
 
     def _passed_s(self) -> float:
         return time.monotonic() - self._began_s
