@@ -784,6 +784,49 @@ ORDER = [
 ]
 
 
+SERVICES = [
+    case(
+        "artefact outside of the service",
+        "stacks.python.artefacts[0]",
+        "'../out/*' goes up by '..'; write it from the runbook's folder down",
+        ('recognised_by = ["main.py"]', 'recognised_by = ["main.py"]\nartefacts = ["../out/*"]'),
+    ),
+    case(
+        "compiled artefact outside of the service",
+        "stacks.python.artefacts[0]",
+        "'{bytecode}/../*.pyc' goes up by '..'",
+        (
+            'recognised_by = ["main.py"]',
+            'recognised_by = ["main.py"]\nartefacts = ["{bytecode}/../*.pyc"]',
+        ),
+    ),
+    case(
+        "artefact that nothing makes",
+        "stacks.python.artefacts[0]",
+        "nothing makes 'main.exe'; give stacks.python a build",
+        ('recognised_by = ["main.py"]', 'recognised_by = ["main.py"]\nartefacts = ["main.exe"]'),
+    ),
+    case(
+        "artefacts misspelt",
+        "stacks.python.artifacts",
+        "unknown key; did you mean 'artefacts'?",
+        ('recognised_by = ["main.py"]', 'recognised_by = ["main.py"]\nartifacts = ["main.exe"]'),
+    ),
+    case(
+        "steady for too long",
+        "services.core.steady_s",
+        "expected at most 600, got 3600",
+        ("port = 8000", "port = 8000\nsteady_s = 3600"),
+    ),
+    case(
+        "what health says is no text",
+        "services.core.health_says.status",
+        "expected a string, got true",
+        ("port = 8000", "port = 8000\nhealth_says = { status = true }"),
+    ),
+]
+
+
 GENERATED = """
 [contracts.core-api.generated.api]
 command = ["generate", "{contract}", "{out}/src/api/core.py"]
@@ -921,7 +964,7 @@ GENERATORS = [
 ]
 
 
-@pytest.mark.parametrize("wrong", SHAPES + NAMES + PLACES + ORDER + GENERATORS)
+@pytest.mark.parametrize("wrong", SHAPES + NAMES + PLACES + SERVICES + ORDER + GENERATORS)
 def test_a_mistake_is_told_by_its_key(wrong: Case) -> None:
     """One mistake is one finding: the key as people write it, and a sentence."""
     ((where, what),) = told(changed(*wrong.changes))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_orchestrator import errors
+from pytest_orchestrator._stack.process import ProcessRuntime
 from pytest_orchestrator._stack.recognise import recognise
 from tests.small_services import (
     HEALTHY,
@@ -215,3 +217,87 @@ def test_log_is_shown_without_control_codes(project: Project) -> None:
 
     with pytest.raises(errors.GateFailed, match="    red alarm"):
         project.runtime().start("core")
+
+
+MAKE = (
+    "import pathlib; f = pathlib.Path('out/ID'); f.parent.mkdir(exist_ok=True); f.write_text('1')"
+)
+
+
+def artefacts(project: Project, code: str, *patterns: str) -> None:
+    """Give the stack a build of one line of Python, and say what it must make."""
+    project.stacks["python"] |= {"build": [["{python}", "-c", code]], "artefacts": list(patterns)}
+
+
+def test_build_that_makes_its_artefacts(project: Project) -> None:
+    """Whatever lies there already, a build that makes its files each time passes."""
+    folder = project.add("core")
+    (folder / "out").mkdir()
+    (folder / "out" / "ID").write_text("old")
+    artefacts(project, MAKE, "out/ID", "**/ID")
+
+    project.runtime().build("core")
+    project.runtime().build("core")
+
+    assert (folder / "out" / "ID").read_text() == "1"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pass",
+        "import pathlib; pathlib.Path('out/other').touch()",
+        "import os, pathlib; os.path.exists('out/ID') or pathlib.Path('out/ID').mkdir()",
+        "import os; os.symlink(os.path.abspath('../elsewhere'), 'out/ID')",
+    ],
+)
+def test_delivered_artefact_is_not_a_build(project: Project, code: str) -> None:
+    """A build that makes nothing fails, though an agent has delivered the file, dated ahead."""
+    folder = project.add("core")
+    (folder / "out").mkdir()
+    (folder / "out" / "ID").write_text("delivered")
+    os.utime(folder / "out" / "ID", (4e9, 4e9))
+    (project.tree / "elsewhere").write_text("not the service's")
+    artefacts(project, code, "out/ID")
+
+    with pytest.raises(errors.GateFailed, match="core: its build succeeded, but made no file out/"):
+        project.runtime().build("core")
+
+    assert (project.tree / "elsewhere").read_text() == "not the service's"
+
+
+def test_artefacts_behind_a_link_are_left_alone(project: Project) -> None:
+    """A folder that leads out of the service's is neither emptied nor believed."""
+    folder = project.add("core")
+    elsewhere = project.folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "ID").write_text("somebody's")
+    (folder / "out").symlink_to(elsewhere)
+    artefacts(project, "pass", "out/ID")
+
+    with pytest.raises(errors.GateFailed, match="made no file out/ID"):
+        project.runtime().build("core")
+
+    assert (elsewhere / "ID").read_text() == "somebody's"
+
+
+def test_bytecode_is_made_anew(project: Project) -> None:
+    """A module that does not compile is found, though it has size and time of one that did."""
+    folder = project.add("core")
+    project.stacks["python"] |= {
+        "build": [["{python}", "-m", "compileall", "-q", "."]],
+        "artefacts": ["{bytecode}/main.*.pyc"],
+    }
+    module = folder / "helper.py"
+    module.write_text("a = 1\n")
+    os.utime(module, (1e9, 1e9))
+    runtime = project.runtime()
+    runtime.build("core")
+    module.write_text("a = (\n")
+    os.utime(module, (1e9, 1e9))
+    again = ProcessRuntime(
+        project.plan(), project.tree, project.folder / "runtime-0", project.folder / "cache"
+    )
+
+    with again, pytest.raises(errors.GateFailed, match="compileall"):
+        again.build("core")

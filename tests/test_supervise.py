@@ -152,6 +152,35 @@ def test_what_a_command_leaves_behind_is_ended(
     assert (tmp_path / "said goodbye").exists() is (mode == "polite")
 
 
+@pytest.mark.parametrize("mode", ["obedient", "stubborn"])
+def test_terminated_command_is_left_to_clear_up(
+    tmp_path: Path, holder: list[str], mode: str
+) -> None:
+    """Only the command gets SIGTERM; what it has forked lives until it is ended."""
+    child = start([*holder, mode], tmp_path)
+    wait_until(lambda: both_run(tmp_path))
+
+    child.terminate()
+
+    assert child.wait(0.5) is None
+    assert not all_dead(tmp_path)
+    status = child.end()
+    assert status == (137 if mode == "stubborn" else 143)
+    assert all_dead(tmp_path)
+
+
+def test_terminated_command_that_leaves_nothing_is_over(tmp_path: Path) -> None:
+    """A command that obeys is not waited for any longer; its owner may have said it twice."""
+    child = start(python("import time; open('up', 'w').close(); time.sleep(600)"), tmp_path)
+    wait_until((tmp_path / "up").exists)
+
+    child.terminate()
+    child.terminate()
+
+    assert child.wait(DEADLINE_S) == 143
+    child.terminate()
+
+
 def test_killed_supervisor_is_made_up_for(tmp_path: Path, holder: list[str]) -> None:
     """When somebody kills the supervisor, its owner ends the group as soon as it looks."""
     child = start([*holder, "stubborn"], tmp_path)

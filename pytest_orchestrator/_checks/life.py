@@ -156,8 +156,8 @@ def _over_time(answers: Sequence[Answer], place: str, fault_of: Judge) -> list[F
     right = [a for a, fault in zip(answers, faults, strict=True) if fault is None]
     met, spared = ({a.asked_as for a in part} for part in (wrong, right))
     if not met & spared:
-        who, others = " and ".join(sorted(met)), " and ".join(sorted(spared))
-        what = f"{first.what}; but only when {who} asks, not for {others}"
+        who, others = " or ".join(sorted(met)), " or ".join(sorted(spared))
+        what = f"{first.what}; that is when {who} asks, not when {others} does"
         return [told(place, what, "asker")]
     what = (
         f"{first.what}; {len(wrong)} of {len(answers)} times in {answers[-1].at_s:.1f} s, for the "

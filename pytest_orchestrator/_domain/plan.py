@@ -209,7 +209,7 @@ class Service(_Value):
     """``{core}`` stands for the URL of service ``core``, ``{traces}`` for the trace store's."""
     start_s: float = Field(default=30.0, gt=0)
     """Seconds it may take from its start until its health endpoint answers."""
-    steady_s: float = Field(default=3.0, ge=0, le=600)
+    steady_s: float = Field(default=4.0, ge=0, le=600)
     """Seconds it must then stay healthy, where a gate watches it."""
     stop_s: float = Field(default=5.0, gt=0, le=600)
     """Seconds it may take from SIGTERM until it and all it started are gone, likewise."""

@@ -101,7 +101,8 @@ class Asker:
         except TimeoutError:
             return Answer(asked_as, error=f"no answer within {ANSWER_S:g} s", at_s=at_s)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Answer(asked_as, error=f"no HTTP answer: {error}", at_s=at_s)
+            why = str(error) or type(error).__name__
+            return Answer(asked_as, error=f"no HTTP answer: {why}", at_s=at_s)
         status, content_type, body = response
         return Answer(asked_as, status, content_type, body, at_s=at_s)
 

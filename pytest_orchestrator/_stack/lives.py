@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -10,20 +11,21 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.life import Answer, Ending, Life, Sighting
+from pytest_orchestrator._domain.service import placeholders
 from pytest_orchestrator._stack.ask import ASKERS, Asker
-from pytest_orchestrator._stack.health import is_taken
+from pytest_orchestrator._stack.health import HOST, is_taken
 from pytest_orchestrator._stack.logs import quoted
 from pytest_orchestrator._stack.processes import escaped, kill, listeners, look, members, named
 from pytest_orchestrator._stack.refusal import occupied
 from pytest_orchestrator.errors import OrchestratorError, Unverifiable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_orchestrator._domain.plan import Plan, Service
     from pytest_orchestrator._stack.process import ProcessRuntime, RunningService
 
-_ASK_EVERY_S = 0.1
+_ASK_EVERY_S = 0.05
 _LOOK_EVERY_S = 0.5
 _POLL_S = 0.05
 
@@ -32,7 +34,8 @@ class Lives:
     """What became of services that were started, watched for a while, and told to end.
 
     Nothing happens before the first one is asked for; then all are followed side
-    by side, each once, so that together they take as long as the slowest.
+    by side, each once, so that together they take as long as the slowest. None of
+    them can reach another, so that each is judged as if it were alone.
     """
 
     def __init__(self, runtime: ProcessRuntime, plan: Plan, names: Sequence[str]) -> None:
@@ -65,17 +68,32 @@ class Lives:
         return self._followed[name].result()
 
     def _follow_all(self) -> None:
-        # All in one call, since who gets a new port concerns the others; errors come again below.
-        with contextlib.suppress(OrchestratorError):
-            self._runtime.start(*self._names)
-        with ThreadPoolExecutor(max_workers=max(1, len(self._names))) as pool:
-            followed = {name: pool.submit(self._follow, name) for name in self._names}
-            try:
-                wait(followed.values())
-            except BaseException:  # Ctrl-C, or a time limit of the test
-                self._stop.set()
-                raise
+        with self._each_on_its_own():
+            # In one call, since who gets a new port concerns the others; errors come again below.
+            with contextlib.suppress(OrchestratorError):
+                self._runtime.start(*self._names)
+            with ThreadPoolExecutor(max_workers=max(1, len(self._names))) as pool:
+                followed = {name: pool.submit(self._follow, name) for name in self._names}
+                try:
+                    wait(followed.values())
+                except BaseException:  # Ctrl-C, or a time limit of the test
+                    self._stop.set()
+                    raise
         self._followed = followed
+
+    @contextlib.contextmanager
+    def _each_on_its_own(self) -> Iterator[None]:
+        """Tell services that the others are where nobody answers: each is to be up by itself."""
+        own = self._plan.services
+        alone = [name for name in own if name not in placeholders(own[name].environment.values())]
+        with socket.socket() as nobody:
+            nobody.bind((HOST, 0))  # held, so that nobody else listens there; it does not listen
+            url = f"http://{HOST}:{nobody.getsockname()[1]}"
+            self._runtime.reach_by(dict.fromkeys(alone, url))
+            try:
+                yield
+            finally:
+                self._runtime.reach_by({})
 
     def _follow(self, name: str) -> Life:
         service = self._runtime.start(name)[name]
@@ -116,7 +134,7 @@ class Watch:
                     break
                 self._ask_health(asker, number)
                 if self._passed_s() - self._sightings[-1].at_s >= _LOOK_EVERY_S:
-                    self._look()
+                    self._look(for_others=False)
             if not self._died:
                 self._ask_pages(asker)
                 self._look()
@@ -164,9 +182,11 @@ class Watch:
                 answer = asker.ask(self._spec.page, asked_as, at_s=self._passed_s())
                 self._pages.append(answer)
 
-    def _look(self) -> None:
+    def _look(self, *, for_others: bool = True) -> None:
         service, at_s = self._service, self._passed_s()
-        self._sightings.append(look(service.pid, service.home, service.port, at_s=at_s))
+        self._sightings.append(
+            look(service.pid, service.home, service.port, at_s=at_s, for_others=for_others)
+        )
 
     def _passed_s(self) -> float:
         return time.monotonic() - self._began_s

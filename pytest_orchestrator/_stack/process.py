@@ -138,7 +138,7 @@ class ProcessRuntime:
         self._ports: dict[str, int] = {}
         self._addresses: dict[str, str] = {}
         self._built: dict[str, Built | GateFailed] = {}
-        self._unhealthy: dict[str, GateFailed] = {}
+        self._unhealthy: dict[str, GateFailed | Infra] = {}
         self._running: dict[str, RunningService] = {}
 
     def __enter__(self) -> Self:
@@ -304,7 +304,7 @@ class ProcessRuntime:
                 self._built[name] = built
         known = self._built[name]
         if isinstance(known, GateFailed):
-            raise GateFailed(known.check, known.findings)
+            raise _anew(known)
         return known
 
     def _start_all(self, names: Sequence[str], *, again: bool) -> dict[str, RunningService]:
@@ -334,17 +334,15 @@ class ProcessRuntime:
             built = self._ready(name, stop)
             if (known := self._unhealthy.get(name)) is not None:
                 # What was built has not changed, and its deadline need not pass once more.
-                raise GateFailed(known.check, known.findings)
+                raise _anew(known)
             service = self._launch(name, built)
             try:
                 self._await_health(service, stop, again=again)
                 self._keep(service, stop)
-            except GateFailed as failed:
+            except BaseException as error:
                 service.end()
-                self._unhealthy[name] = failed
-                raise
-            except BaseException:
-                service.end()
+                if isinstance(error, GateFailed | Infra) and not isinstance(error, _PortTaken):
+                    self._unhealthy[name] = error
                 raise
             return service
 
@@ -403,6 +401,13 @@ class ProcessRuntime:
             self._ports.pop(taken.name, None)
             for name in told:
                 self._built.pop(name, None)
+
+
+def _anew(known: GateFailed | Infra) -> GateFailed | Infra:
+    """The same error, without the traceback of the first time."""
+    if isinstance(known, GateFailed):
+        return GateFailed(known.check, known.findings)
+    return Infra(str(known))
 
 
 def _says_port_in_use(service: RunningService) -> bool:

@@ -117,7 +117,7 @@ def listeners(port: int) -> tuple[Program, ...]:
     return tuple(sorted({s.owner for s in exact or everywhere}))
 
 
-def look(leader: int, home: Path, port: int, *, at_s: float) -> Sighting:
+def look(leader: int, home: Path, port: int, *, at_s: float, for_others: bool = True) -> Sighting:
     """Look at a service's processes once, and at who listens on its port.
 
     Args:
@@ -125,13 +125,17 @@ def look(leader: int, home: Path, port: int, *, at_s: float) -> Sighting:
         home: The service's home folder.
         port: The one it was given.
         at_s: Noted in the sighting.
+        for_others: Whether to look for strangers also if the service listens itself, which
+            takes a look at all processes of the machine.
     """
     own = members(leader)
     open_, unknown = sockets(own.values())
     listening = {s.owner for s in open_ if s.port == port and s.address in _REACHED}
     alive = set(own)
     strangers: tuple[Program, ...] = ()
-    if others := [program for program in listeners(port) if program.pid not in own]:
+    look_further = for_others or not listening
+    others = [p for p in listeners(port) if p.pid not in own] if look_further else []
+    if others:
         # Perhaps born since we looked, or gone its own way: still the service's.
         alive |= members(leader).keys() | escaped(home).keys()
         listening |= {program for program in others if program.pid in alive}
