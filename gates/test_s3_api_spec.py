@@ -68,7 +68,7 @@ def test_service_serves_what_is_published(
 ) -> None:
     """The running service shows the same document, wording and order aside."""
     contract = contracts[NAME]
-    service = services.start("core", "api")["api"]
+    service = services.start("api")["api"]
 
     served = http.get(service.url + (plan.services["api"].openapi or ""))
 
@@ -77,7 +77,7 @@ def test_service_serves_what_is_published(
     check_serves(contract.document(), document, contract.path).raise_for_findings()
 
 
-@lane
+# Of the whole tree alone: the api's answers are core's, and a lane has only its own service.
 def test_service_keeps_to_what_is_published(contracts: Contracts, services: Services) -> None:
     """Real answers to generated requests, right ones and wrong ones, are as documented."""
     url = services.start("core", "api")["api"].url

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -539,3 +541,12 @@ def test_a_real_service_is_asked_and_nothing_is_left_behind(
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     (finding,) = check_conforms(contract, "http://127.0.0.1:9", name="core").findings
     assert finding.rule == "no-answer"
+
+
+def test_hypothesis_stays_in_the_process_that_asks() -> None:
+    """A session that has something asked neither loads it nor waits for it."""
+    code = "import sys, pytest_orchestrator.checks; print(sorted({'hypothesis'} & {*sys.modules}))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
