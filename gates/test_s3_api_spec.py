@@ -77,7 +77,7 @@ def test_service_serves_what_is_published(
     check_serves(contract.document(), document, contract.path).raise_for_findings()
 
 
-# Not of a lane: the api by itself has no core to ask, and can answer no question.
+# Of the whole tree alone: the api's answers are core's, and a lane has only its own service.
 def test_service_keeps_to_what_is_published(contracts: Contracts, services: Services) -> None:
     """Real answers to generated requests, right ones and wrong ones, are as documented."""
     url = services.start("core", "api")["api"].url

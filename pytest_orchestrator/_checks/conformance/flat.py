@@ -12,8 +12,8 @@ Flat = dict[str, Any]
 _KNOWN = frozenset(
     """
     additionalProperties anyOf const enum exclusiveMaximum exclusiveMinimum format items maximum
-    maxItems maxLength minimum minItems minLength multipleOf oneOf pattern properties required
-    type uniqueItems
+    maxItems maxLength maxProperties minimum minItems minLength minProperties multipleOf oneOf
+    pattern properties required type uniqueItems
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
 # Formats whose values nobody has reasons to refuse; numbers know theirs by their bounds.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_orchestrator._checks.comparison.outline import Outline
+from pytest_orchestrator._checks.conformance.second_opinion import ask_schemathesis
 from pytest_orchestrator._checks.nodes import Node, shortened
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 from pytest_orchestrator.errors import Infra, Unverifiable
@@ -36,9 +37,10 @@ def check_conforms(
 ) -> Verdict:
     """Whether the answers of a running service are what it has published.
 
-    Every operation is asked: as its contract describes it; at each bound; oddly; and with
-    one mistake at a time; then as often as ``[contracts.NAME.live]`` says by what Hypothesis
-    makes up. The same contract, service and seed give the same requests.
+    Every operation is asked, as far as its body is JSON or a form: as its contract
+    describes it; at each bound; oddly; and with one mistake at a time; then as often as
+    ``[contracts.NAME.live]`` says by what Hypothesis makes up. The same contract, service
+    and seed give the same requests.
 
     Args:
         contract: What is published, e.g. ``contracts["core-api"]``.
@@ -53,7 +55,8 @@ def check_conforms(
 
     Raises:
         GateFailed: The contract is not published, or cannot be read.
-        Unverifiable: No request could be made that fits what is documented.
+        Unverifiable: No request could be made that fits what is documented; or Schemathesis
+            is to ask, too, and is not installed.
         Infra: The process that asks died, or did not come to its end.
 
     Source:
@@ -83,7 +86,10 @@ def check_conforms(
             f"{name}: no request could be made that fits {answer['nothing']} of {contract.path}; "
             "describe it with simpler schemas, or give examples there"
         )
-    return Verdict("conforms", tuple(Finding(*entry) for entry in answer["findings"]))
+    verdict = Verdict("conforms", tuple(Finding(*entry) for entry in answer["findings"]))
+    if contract.live.schemathesis:
+        verdict += ask_schemathesis(document, url, name, contract.live)
+    return verdict
 
 
 def _answer(request: Mapping[str, object], wall_s: float) -> dict[str, Any] | None:

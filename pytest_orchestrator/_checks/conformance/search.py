@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pytest_orchestrator._checks.conformance.promises import Promise, Schema
     from pytest_orchestrator._domain.verdict import Finding
 
+_HARDER = 4
+"""How much more is asked to find a smaller request for what is known to be wrong."""
+
 Send = Callable[[Request], Answer]
 """Sends a request; whatever happens then is an answer."""
 
@@ -122,7 +125,7 @@ class Search:
 
         phases = [Phase.generate] + ([Phase.shrink] if rule else [])
         bounded = settings(
-            max_examples=self.bounds.examples,
+            max_examples=self.bounds.examples * (_HARDER if rule else 1),
             phases=phases,
             database=None,
             deadline=None,

@@ -131,7 +131,7 @@ def _replacements(schema: Flat, samples: Sequence[str]) -> Iterator[tuple[Kind, 
     if "null" in kinds:
         yield "valid", None
     if "string" in kinds:
-        for text in (*samples, *_recased(samples), *_of_lengths(schema, samples), *READABLE):
+        for text in (*samples, *_recased(samples[:1]), *_of_lengths(schema, samples), *READABLE):
             yield "valid", text
         for text in ("", *ODD):
             yield "odd", text
