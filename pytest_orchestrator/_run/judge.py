@@ -105,7 +105,9 @@ def gate_key(plan: Plan, project: Project, gate: str, tree: str, rests_on: str =
     digest = sha256(tree.encode())
     digest.update(rests_on.encode())
     digest.update(plan.gates[gate].model_dump_json().encode())
-    digest.update(plan.model_dump_json(include={"services", "stacks", "contracts"}).encode())
+    digest.update(
+        plan.model_dump_json(include={"services", "stacks", "contracts", "traces"}).encode()
+    )
     digest.update(f"{platform.python_version()} {sys.platform}".encode())
     for source in _sources(plan, project):
         digest.update(f"{source.relative_to(project.root)}\0".encode() + source.read_bytes())
