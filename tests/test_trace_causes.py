@@ -110,7 +110,7 @@ CASES: dict[str, tuple[Evidence, list[tuple[Kind, str, str]]]] = {
     ),
     "late": (
         evidence("frontend api", late=(came("core"), came("core"))),
-        [(Kind.EXPORTED_LATE, "core", "2 spans came only when it was stopped")],
+        [(Kind.EXPORTED_LATE, "core", "2 spans came only later, or when it was stopped")],
     ),
     "late-and-of-its-own": (
         evidence("frontend api", late=(came("core", OTHER),)),

@@ -172,6 +172,28 @@ def test_spans_that_come_when_a_service_is_stopped_are_late(
     assert (finding.where, finding.rule) == ("core", "exported-late")
 
 
+def test_what_comes_after_the_last_look_is_late_and_not_hidden(
+    store: TraceStore, application: Application
+) -> None:
+    """Of several requests, the second one's spans may come while the first is judged."""
+    held: list[Span] = []
+
+    def hold(spans: tuple[Span, ...]) -> Sequence[Span]:
+        held.extend(span for span in spans if span.service == "core")
+        return without("core")(spans)
+
+    def release() -> None:
+        while held:
+            application._export(held.pop())
+
+    application.change = hold
+    with TraceClient(store.url) as client:
+        inquiry = Traces(client, QUICK, application.hops, Witness(store, on_flush=release))
+        found = inquiry.judge_at_once(application.answer, services=CHAIN, count=2).findings
+
+    assert {finding.rule for finding in found} == {"exported-late"}
+
+
 def test_addresses_elsewhere_are_named(store: TraceStore, application: Application) -> None:
     """What the witness knows is in the finding."""
     application.change = without("core")

@@ -132,7 +132,7 @@ class Evidence:
         seen: The services that have a span in what the store shows of the trace.
         calls: By service: the requests made to it.
         received: The spans that came since the request was sent.
-        late: The spans that came only when the services were stopped.
+        late: The spans that came too late to be shown, or only when the services were stopped.
         refused: The exports since then that could not be read.
         elsewhere: By service: addresses it sends, or tries to send, its spans to.
     """
@@ -273,7 +273,7 @@ def _too_late(evidence: Evidence, service: str) -> Cause | None:
     ]
     if not late:
         return None
-    what = f"{_spans(len(late))} came only when it was stopped"
+    what = f"{_spans(len(late))} came only later, or when it was stopped"
     return Cause(Kind.EXPORTED_LATE, service, service, "", what)
 
 

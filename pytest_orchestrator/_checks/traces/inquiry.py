@@ -29,6 +29,7 @@ CHECK: Final = "trace-chain"
 _NS: Final = 1e9
 _ASKS: Final = 3
 _BRIEFLY_S: Final = 2.0
+_ON_ITS_WAY_S: Final = 0.3
 _OTHER_PROPAGATION: Final = frozenset(
     {"b3", "x-b3-traceid", "uber-trace-id", "x-datadog-trace-id", "x-amzn-trace-id", "request-id"}
 )
@@ -300,18 +301,19 @@ class Traces:
             yield from self._grafana(asked.trace_id, chain.spans).findings
 
     def _evidence(self, asked: Asked, chain: Chain, missing: Sequence[str]) -> Evidence:
-        received = self._received(asked)
         refused = self._witness.refused(asked.sent_s)
         elsewhere = {service: self._witness.elsewhere(service) for service in missing}
         self._witness.flush(missing)
+        came = self._received(asked)
+        in_time = tuple(each for each in came if each.at_s < _looked_s(chain))
         return Evidence(
             chain=chain.services,
             trace_id=asked.trace_id or "",
             parent_span_id=asked.parent_span_id,
             seen=chain.present,
             calls=asked.calls,
-            received=received,
-            late=self._received(asked)[len(received) :],
+            received=in_time,
+            late=came[len(in_time) :],
             refused=refused,
             elsewhere=elsewhere,
         )
@@ -366,6 +368,11 @@ def _of_one(calls: tuple[Call, ...], trace_id: str) -> tuple[Call, ...]:
     """Of the calls of several requests, those of one; all of them if none is."""
     own = tuple(call for call in calls if call.context and call.context.trace_id == trace_id)
     return own or calls
+
+
+def _looked_s(chain: Chain) -> float:
+    """What came before this has surely been there to be shown when the store was last asked."""
+    return chain.window_ns[1] / _NS - _ON_ITS_WAY_S if chain.window_ns else math.inf
 
 
 def _tolerance(settings: Settings) -> Tolerance:
