@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from pytest_orchestrator._checks.traces import TraceClient, Traces
 from pytest_orchestrator._checks.traces.grafana import check_grafana
 from pytest_orchestrator._domain.plan import Traces as Settings
-from pytest_orchestrator._stack.relay import Hop, Hops
 from pytest_orchestrator._stack.trace_store import TraceStore
 from pytest_orchestrator.errors import Infra
+from pytest_orchestrator.types import Hop, Hops
 from tests.traced_application import (
     ANSWER,
     CHAIN,

@@ -14,7 +14,7 @@ import httpx
 from pytest_orchestrator._checks.traces import new_trace_ids
 from pytest_orchestrator._domain.trace import Span, traceparent
 from pytest_orchestrator._domain.trace_cause import read_traceparent
-from pytest_orchestrator._stack.relay import Hop, Hops
+from pytest_orchestrator.types import Hop, Hops
 from tests.trace_exports import PROTOBUF, as_protobuf
 
 if TYPE_CHECKING:
