@@ -1,49 +1,68 @@
-"""S5: one request is one unbroken trace through all three services."""
+"""S5: one request is one unbroken trace through all services it passes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import httpx
 import pytest
 
-from pytest_orchestrator.checks import check_chain, new_trace_ids, traceparent
 from pytest_orchestrator.types import Services, Traces
 
 pytestmark = pytest.mark.gate("S5")
 
 QUESTION = "How do bees keep warm in winter?"
-TIMEOUT_S = 15.0
+CHAIN = ("frontend", "api", "core")
+AT_ONCE = 4
+
+Ask = Callable[[httpx.Client, dict[str, str], dict[str, str]], httpx.Response]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def application(services: Services) -> dict[str, str]:
     """The addresses of the three services, all running."""
-    running = services.start("core", "api", "frontend")
-    return {name: service.url for name, service in running.items()}
+    return {name: service.url for name, service in services.start(*reversed(CHAIN)).items()}
 
 
-def test_request_through_the_page_is_one_trace(
+def ask_page(
+    http: httpx.Client, application: dict[str, str], headers: dict[str, str]
+) -> httpx.Response:
+    """Send the page's form, as a browser without JavaScript would."""
+    url = application["frontend"] + "/"
+    return http.post(url, data={"question": QUESTION}, headers=headers)
+
+
+def ask_api(
+    http: httpx.Client, application: dict[str, str], headers: dict[str, str]
+) -> httpx.Response:
+    """Put a question to the api, as a program would."""
+    url = application["api"] + "/api/query"
+    return http.post(url, json={"question": QUESTION}, headers=headers)
+
+
+@pytest.mark.parametrize("continued", [True, False], ids=["continued", "begun"])
+@pytest.mark.parametrize(
+    ("ask", "chain"), [(ask_page, CHAIN), (ask_api, CHAIN[1:])], ids=["page", "api"]
+)
+def test_question_is_one_trace(
+    ask: Ask,
+    chain: tuple[str, ...],
+    continued: bool,  # noqa: FBT001 - pytest passes it by name
+    http: httpx.Client,
+    application: dict[str, str],
+    traces: Traces,
+) -> None:
+    """A question leaves one trace: the one it is sent with, or one its first service begins."""
+    traces.judge(
+        partial(ask, http, application), services=chain, continued=continued
+    ).raise_for_findings()
+
+
+def test_questions_at_once_are_one_trace_each(
     http: httpx.Client, application: dict[str, str], traces: Traces
 ) -> None:
-    """A question asked on the page leaves one chain: frontend, api, core."""
-    ids = new_trace_ids()
-    sent = {"traceparent": traceparent(ids.trace_id, ids.span_id)}
-
-    http.post(application["frontend"] + "/", data={"question": QUESTION}, headers=sent)
-
-    chain = ("frontend", "api", "core")
-    spans = traces.wait_for(ids.trace_id, chain, timeout_s=TIMEOUT_S)
-    check_chain(spans, services=chain, parent_span_id=ids.span_id).raise_for_findings()
-
-
-def test_request_to_the_api_is_one_trace(
-    http: httpx.Client, application: dict[str, str], traces: Traces
-) -> None:
-    """A question asked of the api directly leaves one chain: api, core."""
-    ids = new_trace_ids()
-    sent = {"traceparent": traceparent(ids.trace_id, ids.span_id)}
-
-    http.post(application["api"] + "/api/query", json={"question": QUESTION}, headers=sent)
-
-    chain = ("api", "core")
-    spans = traces.wait_for(ids.trace_id, chain, timeout_s=TIMEOUT_S)
-    check_chain(spans, services=chain, parent_span_id=ids.span_id).raise_for_findings()
+    """Questions that are answered at the same time keep their traces apart."""
+    traces.judge_at_once(
+        partial(ask_page, http, application), services=CHAIN, count=AT_ONCE
+    ).raise_for_findings()

@@ -18,7 +18,7 @@ from pytest_orchestrator._checks.life import (
 from pytest_orchestrator._checks.openapi import check_covers, check_openapi, check_serves
 from pytest_orchestrator._checks.pages import check_page, page_fields
 from pytest_orchestrator._checks.reading.documents import read_document
-from pytest_orchestrator._checks.traces import check_chain, new_trace_ids
+from pytest_orchestrator._checks.traces.inquiry import check_chain, new_trace_ids
 from pytest_orchestrator._domain.trace import traceparent
 from pytest_orchestrator._domain.verdict import Finding, Outcome, Verdict
 from pytest_orchestrator._stack.generate import run_generator as _run_generator

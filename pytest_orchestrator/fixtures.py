@@ -6,6 +6,7 @@ pytest knows these fixtures only in a session that has a runbook.
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,20 +16,23 @@ import pytest
 from pytest_orchestrator._domain.phase import PhaseResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import httpx
     from _pytest.fixtures import FixtureFunctionDefinition
 
     from pytest_orchestrator._checks.contracts import Agreement, Consumption, Contracts
-    from pytest_orchestrator._checks.traces import TraceClient
+    from pytest_orchestrator._checks.traces.inquiry import Traces
     from pytest_orchestrator._domain.plan import Plan
+    from pytest_orchestrator._domain.trace import Span
+    from pytest_orchestrator._domain.verdict import Verdict
     from pytest_orchestrator._plugin.session import RunSession
     from pytest_orchestrator._run.ledger import Ledger
     from pytest_orchestrator._stack.lives import Lives
     from pytest_orchestrator._stack.process import ProcessRuntime
     from pytest_orchestrator._stack.relay import Hops
+    from pytest_orchestrator._stack.trace_store import TraceStore
 
 HTTP_TIMEOUT_S = 15.0
 
@@ -148,7 +152,7 @@ def services(request: pytest.FixtureRequest, workspace: Path) -> Iterator[Proces
         workspace,
         session.services_folder(request.node.name),
         session.project.root / ".orchestrator" / "cache",
-        traces_url=request.getfixturevalue("trace_store_url") if _uses(request, "traces") else None,
+        traces_url=_intakes(request, session.plan) if _uses(request, "traces") else None,
     )
     with contextlib.ExitStack() as stack:
         stack.enter_context(runtime)
@@ -182,21 +186,54 @@ def hops() -> Hops:
 
 
 @pytest.fixture(scope="module")
-def trace_store_url() -> Iterator[str]:
-    """The address of the trace store the services of this module report to."""
+def trace_store(plan: Plan) -> Iterator[TraceStore]:
+    """Where the services of this module send their spans; hands them on if another store is named.
+
+    Raises:
+        Infra: The store that the runbook names is not ready.
+    """
+    from pytest_orchestrator._checks.traces.client import TraceClient  # noqa: PLC0415 - on demand
     from pytest_orchestrator._stack.trace_store import TraceStore  # noqa: PLC0415 - on demand
 
-    with TraceStore() as store:
-        yield store.url
+    if plan.traces.url is not None:
+        with TraceClient(plan.traces.url) as client:
+            client.wait_until_ready(plan.traces.ready_s)
+    with TraceStore(forward_to=plan.traces.otlp) as store:
+        yield store
 
 
 @pytest.fixture(scope="module")
-def traces(trace_store_url: str) -> Iterator[TraceClient]:
-    """What the services of this module have reported, by Tempo's HTTP API."""
-    from pytest_orchestrator._checks.traces import TraceClient  # noqa: PLC0415 - on demand
+def traces(
+    plan: Plan, trace_store: TraceStore, services: ProcessRuntime, hops: Hops
+) -> Iterator[Traces]:
+    """Sends requests through the services of this module, and judges the traces they leave."""
+    from pytest_orchestrator._checks.traces.client import TraceClient  # noqa: PLC0415 - on demand
+    from pytest_orchestrator._checks.traces.inquiry import Traces  # noqa: PLC0415 - on demand
+    from pytest_orchestrator._stack.trace_decoy import TraceDecoy  # noqa: PLC0415 - on demand
+    from pytest_orchestrator._stack.trace_witness import ServiceWitness  # noqa: PLC0415 - on demand
 
-    with TraceClient(trace_store_url) as client:
-        yield client
+    with TraceDecoy() as decoy, TraceClient(plan.traces.url or trace_store.url) as client:
+        witness = ServiceWitness(plan, services, trace_store, decoy)
+        yield Traces(client, plan.traces, hops, witness, _grafana(plan))
+
+
+def _intakes(request: pytest.FixtureRequest, plan: Plan) -> dict[str, str]:
+    """An address for the spans of each service, so that it is known who sent what."""
+    store: TraceStore = request.getfixturevalue("trace_store")
+    return {name: store.intake(name) for name in plan.services}
+
+
+def _grafana(plan: Plan) -> Callable[[str, Sequence[Span]], Verdict] | None:
+    """How Grafana is judged, if there is one."""
+    url, datasource = plan.traces.grafana, plan.traces.grafana_datasource
+    if url is None:
+        return None
+    from pydantic import SecretStr  # noqa: PLC0415 - on demand
+
+    from pytest_orchestrator._checks.traces.grafana import check_grafana  # noqa: PLC0415
+
+    token = SecretStr(os.environ.get("GRAFANA_TOKEN", ""))
+    return partial(check_grafana, url, datasource, token=token)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_orchestrator._checks.contracts import Agreement, Consumption, Contracts
-from pytest_orchestrator._checks.traces import TraceClient as Traces
+from pytest_orchestrator._checks.traces.inquiry import Traces
 from pytest_orchestrator._domain.life import Life
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Plan

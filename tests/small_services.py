@@ -84,7 +84,7 @@ class Project:
             }
         )
 
-    def runtime(self, traces_url: str | None = None) -> ProcessRuntime:
+    def runtime(self, traces_url: str | dict[str, str] | None = None) -> ProcessRuntime:
         """A runtime with a folder of its own."""
         folder = self.folder / f"runtime-{len(self.runtimes)}"
         self.runtimes.append(

@@ -196,7 +196,7 @@ def test_fixtures_are_listed(project: Project) -> None:
     result = project.run("--fixtures", "-n0")
 
     names = (
-        "plan", "ledger", "workspace", "contracts", "services", "hops", "traces", "trace_store_url",
+        "plan", "ledger", "workspace", "contracts", "services", "hops", "traces", "trace_store",
         "http", "left_phase1", "right_phase2",
     )  # fmt: skip
     lines = result.outlines

@@ -964,7 +964,58 @@ GENERATORS = [
 ]
 
 
-@pytest.mark.parametrize("wrong", SHAPES + NAMES + PLACES + SERVICES + ORDER + GENERATORS)
+def traces(*lines: str) -> tuple[str, str]:
+    """The small runbook with a table [traces]."""
+    return "[agents.lead]", "\n".join(("[traces]", *lines, "", "[agents.lead]"))
+
+
+URL = 'url = "http://127.0.0.1:3200"'
+OTLP = 'otlp = "http://127.0.0.1:4318"'
+TRACES = [
+    case("url alone", "traces.url", "needs otlp beside it", traces(URL)),
+    case("otlp alone", "traces.otlp", "needs url beside it", traces(OTLP)),
+    case(
+        "grafana alone", "traces.grafana", "needs url and otlp: Grafana cannot look into",
+        traces('grafana = "http://127.0.0.1:3001"'),
+    ),
+    case(
+        "never settles", "traces.settle_s", "settle_s is 20 and must be less than deadline_s, "
+        "which is 15", traces("settle_s = 20"),
+    ),
+    case(
+        "no time to settle", "traces.deadline_s", "must be less than deadline_s, which is 1",
+        traces("deadline_s = 1"),
+    ),
+    case("no time", "traces.deadline_s", "expected more than 0, got 0", traces("deadline_s = 0")),
+    case("skew", "traces.skew_s", "expected at least 0, got -1", traces("skew_s = -1")),
+    case("text", "traces.settle_s", "expected a number, got '1'", traces('settle_s = "1"')),
+    case("typo", "traces.dedline_s", "did you mean 'deadline_s'", traces("dedline_s = 9")),
+    case(
+        "no scheme", "traces.url", "the URL of a server, without a name or password",
+        traces('url = "127.0.0.1:3200"', OTLP),
+    ),
+    case(
+        "password", "traces.otlp", "the URL of a server, without a name or password",
+        traces(URL, 'otlp = "http://me:secret@127.0.0.1:4318"'),
+    ),
+    case(
+        "no uid", "traces.grafana_datasource", "must not be empty",
+        traces('grafana_datasource = ""'),
+    ),
+]  # fmt: skip
+
+
+def test_traces_have_their_bounds_and_store() -> None:
+    """What is written is what holds; the rest by default."""
+    plan = parse(changed(traces("deadline_s = 5.5", URL, OTLP)))
+
+    assert plan.traces == values.Traces(
+        deadline_s=5.5, url="http://127.0.0.1:3200", otlp="http://127.0.0.1:4318"
+    )
+    assert parse(SMALL).traces == values.Traces(deadline_s=15, settle_s=1, url=None)
+
+
+@pytest.mark.parametrize("wrong", SHAPES + NAMES + PLACES + SERVICES + ORDER + GENERATORS + TRACES)
 def test_a_mistake_is_told_by_its_key(wrong: Case) -> None:
     """One mistake is one finding: the key as people write it, and a sentence."""
     ((where, what),) = told(changed(*wrong.changes))
@@ -1573,6 +1624,7 @@ def test_the_error_of_the_reference_is_a_real_one() -> None:
         values.Stack,
         values.Task,
         values.Gate,
+        values.Traces,
     ],
 )
 def test_every_key_is_in_the_reference(kind: type[values.Run]) -> None:
@@ -1581,6 +1633,7 @@ def test_every_key_is_in_the_reference(kind: type[values.Run]) -> None:
     titles = {
         "Run": "run",
         "Budget": "budget",
+        "Traces": "traces",
         "Generated": "contracts.NAME.generated.CONSUMER",
         "Live": "contracts.NAME.live",
     }

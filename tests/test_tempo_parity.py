@@ -6,8 +6,11 @@ import base64
 import gzip
 import json
 import re
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import pytest
@@ -15,7 +18,7 @@ from google.protobuf import json_format
 from google.protobuf.wrappers_pb2 import BytesValue
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from pytest_orchestrator._checks.traces import TraceClient
+from pytest_orchestrator._checks.traces import TraceClient, check_chain
 from pytest_orchestrator._stack.trace_store import TraceStore
 
 if TYPE_CHECKING:
@@ -374,3 +377,136 @@ def test_accepted_exports_are_the_same_trace(name: str) -> None:
         assert traces.spans(trace_id) == expected
 
     assert len(expected) == 4
+
+
+# ---------------------------------------------------------------- the same verdict of all answers
+
+
+UNKNOWN = {"trace-unknown", "trace-unknown-protobuf", "trace-v2-unknown"}
+FORMS: tuple[tuple[Literal[1, 2], str], ...] = (
+    (1, "application/json"),
+    (1, "application/protobuf"),
+    (2, "application/json"),
+    (2, "application/protobuf"),
+)
+
+
+class Replay:
+    """Answers what Tempo was recorded to answer to the same path and the same ``Accept``."""
+
+    def __init__(self, tempo: str, phase: str) -> None:
+        self.recordings = [each for each in recordings() if (each.path.parent.name, each.phase) ==
+                           (tempo, phase)]  # fmt: skip
+        replay = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                replay.answer(self)
+
+            def log_message(self, *_: object) -> None:
+                """Stay silent."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        """Look the answer up; what was not recorded is not found."""
+        asked = (handler.path, "protobuf" in handler.headers.get("Accept", ""))
+        found = next((each for each in self.recordings if self._asks(each) == asked), None)
+        status = found.answer["status"] if found else 501
+        handler.send_response(status)
+        for name, value in (found.headers if found else {}).items():
+            handler.send_header(name, value)
+        body = found.body if found else b"not recorded"
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    @staticmethod
+    def _asks(recording: Recording) -> tuple[str, bool]:
+        asked = recording.content["request"]
+        headers = httpx.Headers(asked["headers"])
+        path = asked["path"] + (f"?{asked['query']}" if asked.get("query") else "")
+        return path, "protobuf" in headers.get("Accept", "")
+
+
+@contextmanager
+def replaying(tempo: str, phase: str) -> Iterator[str]:
+    """A server of the recordings of one phase; its address."""
+    replay = Replay(tempo, phase)
+    thread = threading.Thread(target=replay.server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield replay.url
+    finally:
+        replay.server.shutdown()
+        replay.server.server_close()
+        thread.join()
+
+
+def sent_parent(tempo: str) -> str:
+    """The span id that was sent with the recorded request; empty if the trace has its own root."""
+    header = manifest(tempo).get("traceparent_sent") or manifest(tempo).get("traceparent")
+    return header.split("-")[2] if header else ""
+
+
+def phases(tempo: str) -> list[str]:
+    """The phases in which a recorded Tempo had the trace."""
+    found = {each.phase for each in recordings("trace-json") if each.path.parent.name == tempo}
+    return sorted(found - {"empty"})
+
+
+@pytest.mark.parametrize("tempo", TEMPOS)
+def test_all_answers_of_a_trace_lead_to_the_same_verdict(tempo: str) -> None:
+    """v1 and v2, JSON and protobuf, right after the export and after the flush."""
+    trace_id = manifest(tempo)["trace_id"]
+    seen = []
+    for phase in phases(tempo):
+        with replaying(tempo, phase) as url:
+            for version, accept in FORMS:
+                with TraceClient(url, version=version, accept=accept) as client:
+                    spans = sorted(client.spans(trace_id), key=lambda span: span.span_id)
+                seen.append(spans)
+    verdicts = [
+        {str(f) for f in check_chain(spans, services=("frontend", "api", "core"),
+                                     parent_span_id=sent_parent(tempo)).findings}
+        for spans in seen
+    ]  # fmt: skip
+
+    assert len(seen) >= 4 * 2
+    assert all(len(spans) == len(seen[0]) > 0 for spans in seen)
+    assert all(verdict == verdicts[0] for verdict in verdicts)
+    assert all(spans == seen[0] for spans in seen)
+
+
+@pytest.mark.parametrize("tempo", TEMPOS)
+def test_the_embedded_store_leads_to_the_verdict_that_tempo_leads_to(tempo: str) -> None:
+    """The same exports, the same findings, span by span."""
+    trace_id = manifest(tempo)["trace_id"]
+    with TraceStore() as store, client_of(store) as http, TraceClient(store.url) as client:
+        for service in manifest(tempo)["order_sent"]:
+            payload = RECORDINGS / tempo / f"payloads/{service}.otlp.pb"
+            http.post("/v1/traces", content=payload.read_bytes(),
+                      headers={"Content-Type": "application/x-protobuf"})  # fmt: skip
+        ours = client.spans(trace_id)
+    with replaying(tempo, phases(tempo)[-1]) as url, TraceClient(url) as client:
+        theirs = client.spans(trace_id)
+
+    by_id = [sorted(spans, key=lambda span: span.span_id) for spans in (ours, theirs)]
+    assert by_id[0] == by_id[1]
+
+
+@pytest.mark.parametrize(("version", "accept"), FORMS[:3])  # the fourth was not recorded
+@pytest.mark.parametrize("tempo", TEMPOS)
+def test_an_unknown_trace_has_no_spans_in_any_form(
+    tempo: str, version: Literal[1, 2], accept: str
+) -> None:
+    """v1 says 404, v2 says 200 and shows an empty trace."""
+    asked = {each.content["request"]["path"] for each in recordings(*UNKNOWN)}
+    (trace_id,) = {path.rpartition("/")[2] for path in asked}
+
+    with (
+        replaying(tempo, phases(tempo)[0]) as url,
+        TraceClient(url, version=version, accept=accept) as client,
+    ):
+        assert client.spans(trace_id) == ()

@@ -40,15 +40,24 @@ def a_span(trace_id: str, span_id: str = "00f067aa0ba902b7", **changes: Any) -> 
 
 
 def encoded(spans: Sequence[Span]) -> ExportTraceServiceRequest:
-    """One export, a batch for each service."""
+    """One export, a batch for each resource."""
     export = ExportTraceServiceRequest()
-    for service in dict.fromkeys(span.service for span in spans):
+    for service, version in dict.fromkeys(map(resource_of, spans)):
         batch = export.resource_spans.add()
         batch.resource.attributes.append(attribute("service.name", service))
+        if version:
+            batch.resource.attributes.append(attribute("service.version", version))
         scoped = batch.scope_spans.add()
         scoped.scope.name = "tests"
-        scoped.spans.extend(message(span) for span in spans if span.service == service)
+        scoped.spans.extend(
+            message(span) for span in spans if resource_of(span) == (service, version)
+        )
     return export
+
+
+def resource_of(span: Span) -> tuple[str, str]:
+    """What tells resources apart."""
+    return span.service, span.version
 
 
 def message(span: Span) -> trace_pb2.Span:
@@ -66,6 +75,7 @@ def message(span: Span) -> trace_pb2.Span:
             message=span.status_message,
         ),
         attributes=[attribute(key, value) for key, value in span.attributes.items()],
+        events=[trace_pb2.Span.Event(name=name) for name in span.events],
     )
 
 
@@ -94,7 +104,7 @@ def as_json(spans: Sequence[Span]) -> bytes:
     document = json_format.MessageToDict(encoded(spans), use_integers_for_enums=True)
     messages = [s for b in document["resourceSpans"] for c in b["scopeSpans"] for s in c["spans"]]
     regrouped = [
-        s for name in dict.fromkeys(s.service for s in spans) for s in spans if s.service == name
+        s for of in dict.fromkeys(map(resource_of, spans)) for s in spans if resource_of(s) == of
     ]
     for fields, span in zip(messages, regrouped, strict=True):
         fields |= {"traceId": span.trace_id, "spanId": span.span_id, "parentSpanId": span.parent_id}

@@ -20,6 +20,7 @@ Operation = Annotated[
 ]
 BYTECODE = "{bytecode}/"
 """What an artefact begins with that Python has compiled."""
+BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
 Command = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -218,6 +219,29 @@ class Service(_Value):
     build_s: float = Field(default=600.0, gt=0)
 
 
+class Traces(_Value):
+    """Which trace store there is, and how long and how exactly traces are looked at."""
+
+    deadline_s: float = Field(default=15.0, gt=0)
+    """Seconds after a request in which its trace must have arrived."""
+    settle_s: float = Field(default=1.0, ge=0)
+    """Seconds for which the number of a trace's spans must stay the same."""
+    skew_s: float = Field(default=0.005, ge=0)
+    """Seconds a span may begin before its parent."""
+    tail_s: float = Field(default=0.1, ge=0)
+    """Seconds a span may end after its parent, beside ``skew_s``."""
+    url: BaseUrl | None = None
+    """Tempo's HTTP API; ``None``: the store that is embedded."""
+    otlp: BaseUrl | None = None
+    """The OTLP/HTTP receiver of that Tempo."""
+    ready_s: float = Field(default=30.0, ge=0)
+    """Seconds that Tempo may take to say that it is ready."""
+    grafana: BaseUrl | None = None
+    """A Grafana that must show the same traces; ``None``: there is none."""
+    grafana_datasource: str = Field(default="tempo", min_length=1)
+    """The uid of its datasource."""
+
+
 class Gate(_Value):
     """The test module that judges a sync point."""
 
@@ -240,6 +264,7 @@ class Plan(_Value):
     stacks: dict[str, Stack]
     services: dict[str, Service]
     gates: dict[str, Gate]
+    traces: Traces = Traces()
     briefs: dict[str, str] = Field(default_factory=dict)
     """The text of each brief, by path."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._domain.rules import generators, names, order, places, shape
+from pytest_orchestrator._domain.rules import generators, names, order, places, shape, telemetry
 from pytest_orchestrator._domain.rules.book import Book
 from pytest_orchestrator._domain.rules.wording import key
 from pytest_orchestrator._domain.verdict import Finding
@@ -59,6 +59,7 @@ def parse_runbook(document: Mapping[str, object], *, source: str, files: Files) 
         names.check(book),
         places.check(book, briefs=files.briefs, tests=files.tests, refused=files.refused),
         generators.check(book),
+        telemetry.check(book),
         order.check(plan),
     )
     # A value of the wrong kind is one mistake, whatever else could be said of it.

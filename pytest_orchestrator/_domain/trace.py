@@ -36,6 +36,8 @@ class Span:
         status: ``"UNSET"``, ``"OK"`` or ``"ERROR"``.
         attributes: The span's own, not those of its resource.
         status_message: What the service says on an error; often empty.
+        version: The resource's ``service.version``; empty if it has none.
+        events: Names of the span's events, e.g. ``"exception"``.
     """
 
     trace_id: str
@@ -49,6 +51,8 @@ class Span:
     status: str
     attributes: Mapping[str, object] = field(default_factory=dict)
     status_message: str = ""
+    version: str = ""
+    events: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.service or '(no service)'} {self.kind} {self.name!r} {self.span_id}"
@@ -121,7 +125,66 @@ def of_kind(spans: Sequence[Span], service: str, kind: str) -> tuple[Span, ...]:
     return tuple(span for span in spans if span.service == service and span.kind == kind)
 
 
-def hops(spans: Sequence[Span], caller: str, called: str) -> tuple[Span, ...]:
-    """The ``SERVER`` spans of ``called`` whose parent is a ``CLIENT`` span of ``caller``."""
-    clients = {span.span_id for span in of_kind(spans, caller, "CLIENT")}
-    return tuple(span for span in of_kind(spans, called, "SERVER") if span.parent_id in clients)
+def entries(spans: Sequence[Span], service: str, parent_span_id: str) -> tuple[Span, ...]:
+    """The ``SERVER`` spans of a service that continue a given parent, or nothing if it is empty.
+
+    ``INTERNAL`` spans may stand between.
+    """
+    known = by_id(spans)
+    return tuple(
+        span
+        for span in of_kind(spans, service, "SERVER")
+        if _top(span, known, frozenset({service})).parent_id == parent_span_id
+    )
+
+
+def hops(spans: Sequence[Span], caller: str, called: str, chain: Sequence[str]) -> tuple[Span, ...]:
+    """The ``SERVER`` spans of ``called`` that a ``CLIENT`` span of ``caller`` led to.
+
+    Spans of kind ``INTERNAL`` may stand between, and those of services outside the
+    ``chain``, e.g. of a gateway.
+    """
+    known = by_id(spans)
+    return tuple(
+        span
+        for span in of_kind(spans, called, "SERVER")
+        if (client := leading_to(span, known, chain)) is not None
+        and (client.service, client.kind) == (caller, "CLIENT")
+    )
+
+
+def leading_to(span: Span, known: Mapping[str, Span], chain: Sequence[str]) -> Span | None:
+    """The nearest span above that is not ``INTERNAL`` and is of a service of the chain.
+
+    Args:
+        span: Where to begin.
+        known: The trace's spans by id.
+        chain: The services that count.
+
+    Returns:
+        ``None`` if the way up ends, or runs in a circle, before there is one.
+    """
+    seen = {span.span_id}
+    above = known.get(span.parent_id)
+    while above is not None and above.span_id not in seen:
+        if above.kind != "INTERNAL" and above.service in chain:
+            return above
+        seen.add(above.span_id)
+        above = known.get(above.parent_id)
+    return None
+
+
+def _top(span: Span, known: Mapping[str, Span], within: frozenset[str]) -> Span:
+    """The last span on the way up over ``INTERNAL`` spans of some services."""
+    seen = {span.span_id}
+    above = known.get(span.parent_id)
+    while (
+        above is not None
+        and above.span_id not in seen
+        and above.kind == "INTERNAL"
+        and above.service in within
+    ):
+        span = above
+        seen.add(span.span_id)
+        above = known.get(span.parent_id)
+    return span

@@ -116,7 +116,13 @@ class ProcessRuntime:
     """
 
     def __init__(
-        self, plan: Plan, tree: Path, folder: Path, cache: Path, *, traces_url: str | None = None
+        self,
+        plan: Plan,
+        tree: Path,
+        folder: Path,
+        cache: Path,
+        *,
+        traces_url: str | Mapping[str, str] | None = None,
     ) -> None:
         """Prepare; nothing is written or started yet.
 
@@ -125,8 +131,8 @@ class ProcessRuntime:
             tree: The folder the services' paths are relative to.
             folder: For this runtime alone: logs, home and temporary folders.
             cache: Kept and shared between runs: virtual environments, packages.
-            traces_url: Where spans are posted; ``None``: there is no trace store, and
-                variables that need its address are left out.
+            traces_url: Where spans are posted, by all services or by each of its own; ``None``:
+                there is no trace store, and variables that need its address are left out.
         """
         self._plan = plan
         self._place = Place(tree.absolute(), folder.absolute(), cache.absolute())
@@ -160,6 +166,12 @@ class ProcessRuntime:
     def names(self) -> tuple[str, ...]:
         """All services there are, running or not."""
         return tuple(self._plan.services)
+
+    @property
+    def running(self) -> dict[str, RunningService]:
+        """The services that were started and not stopped, by name."""
+        with self._lock:
+            return dict(self._running)
 
     def reach_by(self, addresses: Mapping[str, str]) -> None:
         """From now on, tell services these addresses of each other instead of the real ones.
@@ -282,7 +294,8 @@ class ProcessRuntime:
         }
         values["port"] = str(self._port(service.name))
         if self._traces_url is not None:
-            values["traces"] = self._traces_url
+            own = self._traces_url
+            values["traces"] = own if isinstance(own, str) else own[service.name]
         return running_environment(
             service,
             values=values,

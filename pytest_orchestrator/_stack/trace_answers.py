@@ -10,19 +10,21 @@ import io
 import re
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pytest_orchestrator._stack import trace_otlp as otlp
+from pytest_orchestrator._stack.trace_record import IntakeRecord
 from pytest_orchestrator._stack.trace_search import BadQuery, TraceMemory, read_query, search
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from email.message import Message
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _NO_SNIFFING: Final = (("X-Content-Type-Options", "nosniff"),)
 _VARIES: Final = (("Vary", "Accept-Encoding"),)
 _TRACE_ID_DIGITS: Final = 32
+_FIRST_REFUSAL: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Request:
         params: The query's parameters; of several of one name, the first.
         headers: Looked up without regard to case.
         body: Complete, as it came: perhaps compressed.
+        source: Who was told to come this way; empty if nobody was.
     """
 
     method: str
@@ -42,6 +45,7 @@ class Request:
     params: Mapping[str, str]
     headers: Message
     body: bytes = b""
+    source: str = ""
 
     def header(self, name: str) -> str:
         """A header's value, lower case and without parameters; empty if it is not there."""
@@ -57,6 +61,8 @@ class Answer:
     content_type: str = ""
     headers: tuple[tuple[str, str], ...] = ()
 
+
+Forward: TypeAlias = "Callable[[Request], Answer]"
 
 _BUILD_INFO: Final = dict.fromkeys(
     ("version", "revision", "branch", "buildUser", "buildDate", "goVersion"), ""
@@ -80,11 +86,23 @@ class TraceAnswers:
     Args:
         memory: Where spans go, and are found.
         max_body_bytes: The largest export that is read, also after unpacking.
+        record: Where it is noted what came.
+        forward: Hands an export that was read on to another store, and gives that
+            one's answer; ``None``: it is kept here.
     """
 
-    def __init__(self, memory: TraceMemory, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        memory: TraceMemory,
+        *,
+        max_body_bytes: int,
+        record: IntakeRecord | None = None,
+        forward: Forward | None = None,
+    ) -> None:
         self._memory = memory
         self._max_body_bytes = max_body_bytes
+        self.record = record or IntakeRecord()
+        self._forward = forward
 
     def answer(self, request: Request) -> Answer:
         """Answer one request; never raises for what is in it."""
@@ -103,6 +121,13 @@ class TraceAnswers:
                 return Answer(404, b"404 page not found\n", _TEXT, _NO_SNIFFING)
 
     def _export(self, request: Request) -> Answer:
+        answer = self._taken(request)
+        if answer.status >= _FIRST_REFUSAL:
+            said = answer.body.decode(errors="replace")[:200]
+            self.record.refuse(request.source, f"an export was answered {answer.status}: {said}")
+        return answer
+
+    def _taken(self, request: Request) -> Answer:
         if request.method != "POST":
             return Answer(405, b"405 method not allowed, supported: [POST]", "text/plain")
         media_type = request.header("Content-Type")
@@ -116,7 +141,17 @@ class TraceAnswers:
             return too_large(error)
         except otlp.UnreadableExport as error:
             return Answer(400, otlp.refused(media_type, str(error)), media_type)
-        return Answer(200, self._kept(rows, media_type), media_type)
+        answer = (
+            self._forward(request)
+            if self._forward is not None
+            else Answer(200, self._kept(rows, media_type), media_type)
+        )
+        if answer.status < _FIRST_REFUSAL:
+            self.record.take(request.source, rows)
+            if request.body and not rows:
+                what = f"an export of {len(request.body)} bytes, {media_type}, had no span in it"
+                self.record.refuse(request.source, what)
+        return answer
 
     def _kept(self, rows: list[otlp.Row], media_type: str) -> bytes:
         rejected = self._memory.add(rows)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 from pytest_orchestrator._stack.trace_answers import (
     Answer,
     BodyTooLarge,
+    Forward,
     Request,
     TraceAnswers,
     too_large,
@@ -36,14 +37,23 @@ _READ_ON: Final = 4
 """A body that is too large is read up to so many times the limit, and thrown away."""
 
 
-def listen(port: int, *, max_spans: int, max_body_bytes: int) -> TraceServer:
+def listen(
+    port: int, *, max_spans: int, max_body_bytes: int, forward: Forward | None = None
+) -> TraceServer:
     """Bind a server that keeps nothing yet; ``serve_forever`` makes it answer.
 
     Raises:
         OSError: The port is taken.
     """
-    answers = TraceAnswers(TraceMemory(max_spans), max_body_bytes=max_body_bytes)
+    answers = TraceAnswers(TraceMemory(max_spans), max_body_bytes=max_body_bytes, forward=forward)
     return TraceServer(port, answers, max_body_bytes)
+
+
+def serve(server: TraceServer, name: str) -> threading.Thread:
+    """Have a server answer, in a thread that ends with ``shutdown``."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 class TraceServer(ThreadingHTTPServer):
@@ -52,8 +62,11 @@ class TraceServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, answers: TraceAnswers, max_body_bytes: int) -> None:
+    def __init__(
+        self, port: int, answers: TraceAnswers, max_body_bytes: int, source: str = ""
+    ) -> None:
         self.answers = answers
+        self.source = source
         self.max_body_bytes = max_body_bytes
         self._connections: set[socket.socket] = set()
         self._guard = threading.Lock()
@@ -103,6 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Reads one request after another from a connection."""
 
     server: TraceServer
+    raw_requestline: bytes
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = 60  # seconds without a byte after which a connection is closed
@@ -129,6 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
             params=dict(reversed(parse_qsl(query))),
             headers=self.headers,
             body=body,
+            source=self.server.source,
         )
 
     def _send(self, answer: Answer) -> None:
@@ -193,6 +208,16 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _BrokenBody(f"the body ends {size} bytes too early")
             size -= len(piece)
             yield piece
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what cannot be read as HTTP/1; exporters that speak gRPC begin with HTTP/2."""
+        if self.raw_requestline.startswith(b"PRI * HTTP/2"):
+            self.server.answers.record.refuse(
+                self.server.source,
+                "it speaks HTTP/2, as gRPC does, to a receiver of OTLP over HTTP; set "
+                "OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf and use that exporter",
+            )
+        super().send_error(code, message, explain)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- as in the base class
         _logger.debug(format, *args)

@@ -67,6 +67,12 @@ class Book(NamedTuple):
         found = self.document.get("run")
         return Entry(("run",), found if isinstance(found, Mapping) else {})
 
+    @property
+    def traces(self) -> Entry:
+        """What holds for traces; without keys if it is missing."""
+        found = self.document.get("traces")
+        return Entry(("traces",), found if isinstance(found, Mapping) else {})
+
     def names(self, *tables: str) -> tuple[str, ...]:
         """The names in some tables, whatever they stand for."""
         found = [self.document.get(table) for table in tables]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pytest_orchestrator._domain.plan import (
     Agent,
     AgentName,
+    BaseUrl,
     Budget,
     Contract,
     Gate,
@@ -22,6 +23,7 @@ from pytest_orchestrator._domain.plan import (
     Service,
     Stack,
     Task,
+    Traces,
     UrlPath,
 )
 from pytest_orchestrator._domain.rules.wording import At, Wrong, key, shown, suggestion
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value", bound=BaseModel)
 
-TABLES = ("run", "budget", "agents", "contracts", "services", "stacks", "tasks", "gates")
+TABLES = ("run", "budget", "agents", "contracts", "services", "stacks", "tasks", "gates", "traces")
 _MISSING = {
     "run": '[run] is missing; it names the run: name = "…"',
     "agents": "[agents] is missing; who works? [agents.core] is one agent",
@@ -45,6 +47,9 @@ _PATTERNS = {
         "is part of a fixture's name"
     ),
     get_args(Name)[1].pattern: "a name: a letter, then letters, digits, '-' or '_'",
+    get_args(BaseUrl)[1].pattern: (
+        "the URL of a server, without a name or password, e.g. 'http://127.0.0.1:3200'"
+    ),
     get_args(UrlPath)[1].pattern: "a path that begins with '/'",
     get_args(Operation)[1].pattern: "a method and a path, e.g. 'GET /health'",
 }
@@ -105,6 +110,7 @@ def read(document: Document, briefs: Mapping[str, str]) -> Shaped:
         stacks=_entries(document, "stacks", Stack, wrong),
         services=_entries(document, "services", Service, wrong),
         gates=_entries(document, "gates", Gate, wrong),
+        traces=_entry(("traces",), Traces, document.get("traces", {}), wrong),
         briefs=dict(briefs),
     )
     return Shaped(plan, tuple(wrong))
