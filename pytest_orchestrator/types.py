@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from pytest_orchestrator._checks.contracts import Agreement, Consumption, Contracts
 from pytest_orchestrator._checks.traces import TraceClient as Traces
+from pytest_orchestrator._domain.hop import HangUp, Hop, Reply, Request
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Plan
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._stack.process import ProcessRuntime as Services
-from pytest_orchestrator._stack.relay import Hop, Hops
+from pytest_orchestrator._stack.relay import Hops
 
 __all__ = [
     "Agreement",
     "Consumption",
     "Contracts",
+    "HangUp",
     "Hop",
     "Hops",
     "Ledger",
     "PhaseResult",
     "Plan",
+    "Reply",
+    "Request",
     "Services",
     "Traces",
 ]
