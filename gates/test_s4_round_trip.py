@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -33,11 +33,14 @@ from pytest_orchestrator.round_trip import (
     Library,
     Script,
     answering,
+    broad_questions,
     check_answered,
+    check_cited,
     check_core_at_once,
     check_core_says,
     check_failure,
     check_failure_shown,
+    check_failure_visible,
     check_form,
     check_journey,
     check_not_mixed_up,
@@ -45,6 +48,7 @@ from pytest_orchestrator.round_trip import (
     check_refused,
     check_text_stays_text,
     check_unknown,
+    check_visit,
     documented_statuses,
     known_questions,
     mark,
@@ -57,14 +61,24 @@ from pytest_orchestrator.round_trip import (
     wrong_answers,
     wrong_api_answers,
 )
-from pytest_orchestrator.types import Agreement, Consumption, Contracts, Hops, Plan, Services
+from pytest_orchestrator.types import (
+    Agreement,
+    Browser,
+    Consumption,
+    Contracts,
+    Hops,
+    Plan,
+    Services,
+    Visit,
+)
 
 pytestmark = pytest.mark.gate("S4")
 
 CORE, API = "core POST /internal/query", "api POST /api/query"
 ENTRIES = ("api", "frontend")
-QUESTIONS = 24
+QUESTIONS = 60
 RECOVERY_S = 30.0
+IN_BROWSER = ("several-citations", "same-document", "long", "unknown", "error", "markup")
 
 Told = dict[tuple[str, str], tuple[Case, Journey]]
 
@@ -134,10 +148,7 @@ def test_questions_asked_at_once_are_not_mixed_up(
     with hops.standing_in("core", script):
         journeys = interview.ask_all(at, questions)
 
-    verdict = check_not_mixed_up(journeys)
-    for journey in journeys:
-        verdict += check_journey(journey, schema)
-    verdict.raise_for_findings()
+    judged_all(journeys, schema).raise_for_findings()
 
 
 @pytest.mark.parametrize("at", ENTRIES)
@@ -152,10 +163,7 @@ def test_question_asked_again_is_asked_anew(
     with hops.standing_in("core", script):
         journeys = [interview.ask_all(at, [question])[0] for _ in range(3)]
 
-    verdict = check_not_mixed_up(journeys)
-    for journey in journeys:
-        verdict += check_journey(journey, schema)
-    verdict.raise_for_findings()
+    judged_all(journeys, schema).raise_for_findings()
 
 
 @pytest.mark.parametrize("at", ENTRIES)
@@ -172,6 +180,12 @@ def test_answer_does_not_depend_on_who_asks(
     verdict.raise_for_findings()
 
 
+def test_page_is_blank_for_somebody_who_has_not_asked(interview: Interview, told: Told) -> None:
+    """It has the form, and nobody else's answer."""
+    del told
+    check_form(interview.look()).raise_for_findings()
+
+
 # ---------------------------------------------------------------- core answers from its documents
 
 
@@ -179,8 +193,8 @@ def test_core_answers_what_its_documents_say(
     interview: Interview, library: Library, schema: Any
 ) -> None:
     """Questions made of sentences of the documents are answered, and cite where those stand."""
-    known = known_questions(library, QUESTIONS)
-    asked = [(each.question, str(uuid4())) for each in known]
+    known, broad = known_questions(library, QUESTIONS), broad_questions(library, QUESTIONS)
+    asked = [(question, str(uuid4())) for question in (*(k.question for k in known), *broad)]
 
     heard = interview.ask_core(asked)
 
@@ -188,8 +202,11 @@ def test_core_answers_what_its_documents_say(
     for (_, interaction), answer in zip(asked, heard, strict=True):
         verdict += check_core_says(answer, interaction, schema, CORE)
     verdict.raise_for_findings()
-    answered = [(each, answer.json) for each, answer in zip(known, heard, strict=True)]
-    check_answered(answered, library, CORE).raise_for_findings()
+    responses = [answer.json for answer in heard]
+    answered = list(zip(known, responses[: len(known)], strict=True))
+    (
+        check_answered(answered, library, CORE) + check_cited(responses, library, CORE)
+    ).raise_for_findings()
 
 
 def test_core_says_when_its_documents_do_not(
@@ -350,15 +367,59 @@ def test_all_is_well_when_the_fault_is_over(
 
     deadline_s = time.monotonic() + RECOVERY_S
     with hops.standing_in("core", script):
-        while True:
-            journeys = interview.ask_everywhere(asked)
-            verdict = check_not_mixed_up(journeys)
-            for journey in journeys:
-                verdict += check_journey(journey, schema)
-            if verdict.passed or time.monotonic() > deadline_s:
-                break
+        verdict = judged_all(interview.ask_everywhere(asked), schema)
+        while still_down(verdict) and time.monotonic() < deadline_s:
             time.sleep(1.0)
+            verdict = judged_all(interview.ask_everywhere(asked), schema)
     verdict.raise_for_findings()
+
+
+def judged_all(journeys: Sequence[Journey], schema: Any) -> Verdict:
+    """What is wrong with journeys that were made at once."""
+    each = (check_journey(journey, schema) for journey in journeys)
+    return sum(each, check_not_mixed_up(journeys))
+
+
+def still_down(verdict: Verdict) -> bool:
+    """Whether somebody does not yet dare to ask again, or does not see that it was asked."""
+    return any(finding.rule in {"http-status", "not-asked"} for finding in verdict.findings)
+
+
+# ---------------------------------------------------------------- in a real browser, with --browser
+
+
+@pytest.mark.parametrize("case", IN_BROWSER)
+def test_browser_shows_what_the_api_answered(
+    case: str, interview: Interview, hops: Hops, schema: Any, browser: Browser
+) -> None:
+    """Typed and sent by a person: status, answer and citations are there to be seen."""
+    script, asked = Script(), right_cases()[case]
+    script.answer(asked.question, asked.answers)
+    visits: list[Visit] = []
+
+    def ask(url: str) -> str:
+        visits.append(browser.ask(url, asked.question))
+        return visits[0].html
+
+    with hops.standing_in("core", script):
+        journey = interview.in_browser(asked.question, ask)
+
+    verdict = check_visit(visits[0]) + check_journey(journey, schema)
+    if asked.tag:
+        verdict += check_text_stays_text(journey, asked.tag)
+    visits[0].explained(verdict).raise_for_findings()
+
+
+@pytest.mark.parametrize("service", ["core", "api"])
+def test_browser_shows_that_there_is_no_answer(
+    service: str, interview: Interview, hops: Hops, browser: Browser
+) -> None:
+    """Whoever is down, a person sees that the question could not be answered."""
+    with hops.refusing(service):
+        visit = browser.ask(interview.url("frontend"), "Why?")
+
+    verdict = check_visit(visit) + check_failure_visible(visit)
+    visit.explained(verdict).raise_for_findings()
 
 
 # ---------------------------------------------------------------- consumers and what they built on

@@ -51,6 +51,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="Only the gates' tests for one lane, by themselves; no verdict on the gate follows",
     )
+    group.addoption(
+        "--browser",
+        dest="orchestrator_browser",
+        action="store_true",
+        help="Judge pages in a real browser as well (needs the extra pytest-orchestrator[browser])",
+    )
     # Where a nested session keeps its ledger: not for people.
     group.addoption("--run-folder", dest="orchestrator_run_folder", help=SUPPRESS)
     group.addoption("--of-run", dest="orchestrator_of_run", help=SUPPRESS)

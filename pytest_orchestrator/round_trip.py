@@ -9,9 +9,11 @@ from pytest_orchestrator._checks.round_trip.blame import (
     check_core_says,
     check_failure,
     check_failure_shown,
+    check_failure_visible,
     check_form,
     check_journey,
     check_text_stays_text,
+    check_visit,
     documented_statuses,
 )
 from pytest_orchestrator._checks.round_trip.crowds import check_core_at_once, check_not_mixed_up
@@ -20,6 +22,7 @@ from pytest_orchestrator._checks.round_trip.journey import Heard, Journey
 from pytest_orchestrator._checks.round_trip.library import Library, read_library
 from pytest_orchestrator._checks.round_trip.questions import (
     Known,
+    broad_questions,
     known_questions,
     unknown_questions,
 )
@@ -43,7 +46,11 @@ from pytest_orchestrator._checks.round_trip.script import (
     wrong_answers,
     wrong_api_answers,
 )
-from pytest_orchestrator._checks.round_trip.support import check_answered, check_unknown
+from pytest_orchestrator._checks.round_trip.support import (
+    check_answered,
+    check_cited,
+    check_unknown,
+)
 
 __all__ = [
     "AGENTS",
@@ -60,11 +67,14 @@ __all__ = [
     "Library",
     "Script",
     "answering",
+    "broad_questions",
     "check_answered",
+    "check_cited",
     "check_core_at_once",
     "check_core_says",
     "check_failure",
     "check_failure_shown",
+    "check_failure_visible",
     "check_form",
     "check_journey",
     "check_not_mixed_up",
@@ -72,6 +82,7 @@ __all__ = [
     "check_refused",
     "check_text_stays_text",
     "check_unknown",
+    "check_visit",
     "documented_statuses",
     "known_questions",
     "mark",

@@ -8,11 +8,13 @@ from pytest_orchestrator._domain.hop import HangUp, Hop, Reply, Request
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Plan
 from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._stack.browser import Browser, Visit
 from pytest_orchestrator._stack.process import ProcessRuntime as Services
 from pytest_orchestrator._stack.relay import Hops
 
 __all__ = [
     "Agreement",
+    "Browser",
     "Consumption",
     "Contracts",
     "HangUp",
@@ -25,4 +27,5 @@ __all__ = [
     "Request",
     "Services",
     "Traces",
+    "Visit",
 ]

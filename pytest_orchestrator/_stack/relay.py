@@ -45,6 +45,7 @@ class Hops:
 
     def __init__(self) -> None:
         self._hops: list[Hop] = []
+        self._pending: dict[int, Hop] = {}
         self._relays: dict[str, Relay] = {}
 
     def __iter__(self) -> Iterator[Hop]:
@@ -53,6 +54,20 @@ class Hops:
     def add(self, hop: Hop) -> None:
         """Record an exchange; any thread may."""
         self._hops.append(hop)
+
+    @property
+    def pending(self) -> tuple[Hop, ...]:
+        """What services have been asked and not answered yet; each with status 0."""
+        return tuple(self._pending.copy().values())
+
+    @contextmanager
+    def under_way(self, hop: Hop) -> Iterator[None]:
+        """Have an exchange among those that are pending, for as long as this lasts."""
+        self._pending[id(hop)] = hop
+        try:
+            yield
+        finally:
+            del self._pending[id(hop)]
 
     def clear(self) -> None:
         """Forget what was recorded."""
@@ -190,6 +205,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, _local(self.path), headers, body)
+        pending = self._hop(request, 0, {}, b"", stood_in=self._relay.stand_in is not None)
+        with self._relay.hops.under_way(pending):
+            self._respond(request)
+
+    def _respond(self, request: Request) -> None:
         stand_in = self._relay.stand_in
         reply = stand_in(request) if stand_in else None
         if reply is None:
@@ -244,19 +264,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stream(self, request: Request, answer: HTTPResponse) -> None:
         """Send on what comes, as it comes; the end of it not before it is recorded."""
+        if request.method == "HEAD" or answer.status in {204, 304}:
+            self._record(request, answer.status, answer.headers, b"")
+            self._head(answer.status, answer.getheaders())
+            return
         length = answer.getheader("content-length")
-        empty = request.method == "HEAD" or answer.status in {204, 304}
-        chunked = not empty and length is None and self.request_version != "HTTP/1.0"
+        chunked = length is None and self.request_version != "HTTP/1.0"
         self._head(answer.status, answer.getheaders(), chunked=chunked)
-        if not empty and length is None and not chunked:
-            self.close_connection = True
+        # Without either, its end is that of the connection.
+        self.close_connection |= length is None and not chunked
         body = bytearray()
-        while not empty and (piece := answer.read1(_PIECE_BYTES)):
+        while piece := answer.read1(_PIECE_BYTES):
             body += piece
             if length is not None and len(body) == int(length):
                 self._record(request, answer.status, answer.headers, bytes(body))
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-        if length is None or empty or int(length) == 0:
+        if length is None or int(length) == 0:
             self._record(request, answer.status, answer.headers, bytes(body))
         elif len(body) < int(length):
             self._record(request, 0, answer.headers, b"")
@@ -278,13 +301,13 @@ class _Handler(BaseHTTPRequestHandler):
     # ------------------------------------------------------------ somebody else does
 
     def _answer(self, request: Request, reply: Reply) -> None:
-        self._relay.stopped.wait(reply.delay_s)
         headers = [("Content-Type", reply.media_type), ("Content-Length", str(len(reply.body)))]
         headers += reply.headers
         body = reply.body if reply.sent_bytes is None else reply.body[: reply.sent_bytes]
         whole = len(body) == len(reply.body)
         shown = dict(headers) | {"content-type": reply.media_type}
         self._record(request, reply.status if whole else 0, shown, body, stood_in=True)
+        self._relay.stopped.wait(reply.delay_s)
         self._head(reply.status, headers)
         if request.method != "HEAD":
             self.wfile.write(body)
@@ -298,21 +321,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _record(
-        self,
-        request: Request,
-        status: int,
-        headers: Mapping[str, str] | Any,
-        body: bytes,
-        *,
-        stood_in: bool = False,
+        self, request: Request, status: int, headers: Any, body: bytes, *, stood_in: bool = False
     ) -> None:
+        self._relay.hops.add(self._hop(request, status, headers, body, stood_in=stood_in))
+
+    def _hop(
+        self, request: Request, status: int, headers: Any, body: bytes, *, stood_in: bool
+    ) -> Hop:
         known = {name.lower(): value for name, value in headers.items()}
-        self._relay.hops.add(
-            Hop(
-                self._relay.service, request.method, request.path, status,
-                _json(_readable(body, known.get("content-encoding", ""))), request.json,
-                request.headers, known, stood_in,
-            )
+        answer = _json(_readable(body, known.get("content-encoding", "")))
+        return Hop(
+            self._relay.service, request.method, request.path, status, answer, request.json,
+            request.headers, known, stood_in,
         )  # fmt: skip
 
 

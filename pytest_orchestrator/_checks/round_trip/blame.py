@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from pytest_orchestrator._checks.nodes import shortened
@@ -26,12 +26,14 @@ from pytest_orchestrator._checks.round_trip.showing import (
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from pytest_orchestrator._checks.round_trip.journey import Journey
     from pytest_orchestrator._domain.hop import Hop
 
 CORE, API, FRONTEND = "core", "api", "frontend"
+PATIENCE_S = 9.0
+"""Seconds the api waits for core at least: agreed are ten."""
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
 
@@ -77,6 +79,8 @@ def check_failure_shown(journey: Journey) -> Verdict:
     where, heard = f"{FRONTEND} page", journey.heard
     if heard.why:
         return Verdict("api-fails", (Finding(where, heard.why, heard.rule),))
+    if (api := _answered_all_the_same(journey)) is not None:
+        return Verdict("api-fails", (api,))
     findings = [*_is_page(heard, where), *failure_not_shown(shown_on(heard.text), where)]
     if heard.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
         what = f"answers {heard.status_code} although there is no answer; 502 is agreed"
@@ -105,7 +109,10 @@ def check_core_says(heard: Heard, interaction_id: str, schema: object, name: str
 
 
 def check_form(heard: Heard) -> Verdict:
-    """Whether the page is there, with a form that works without JavaScript."""
+    """Whether the page is there for somebody who has not asked yet.
+
+    It has a form that works without JavaScript, and shows nobody else's answer.
+    """
     where = f"{FRONTEND} page"
     if heard.why:
         return Verdict("form", (Finding(where, heard.why, heard.rule),))
@@ -114,13 +121,73 @@ def check_form(heard: Heard) -> Verdict:
         findings.append(Finding(where, f"answers {heard.status_code}", "http-status"))
     elif isinstance(form := form_of(read_page(heard.text)), str):
         findings.append(Finding(where, form, "form"))
+    shown = shown_on(heard.text)
+    if outcome := (*shown.statuses, *shown.answers):
+        what = f"shows {_shown(outcome)} to somebody who has not asked"
+        findings.append(Finding(where, what, "stale"))
     return Verdict("form", tuple(findings))
+
+
+class Visited(Protocol):
+    """What a browser shows after a question was sent; the types of ``Visit``."""
+
+    @property
+    def html(self) -> str:
+        """The document, scripts' work included."""
+        ...
+
+    @property
+    def unseen(self) -> Sequence[str]:
+        """The marks of elements that nobody can see."""
+        ...
+
+    @property
+    def dialogs(self) -> Sequence[str]:
+        """Messages of dialogs that opened."""
+        ...
+
+    @property
+    def foreign(self) -> Sequence[str]:
+        """Addresses on other machines that were asked for."""
+        ...
+
+    @property
+    def why(self) -> str:
+        """Why nothing could be asked; empty if something was."""
+        ...
+
+
+def check_visit(visit: Visited) -> Verdict:
+    """Whether a browser could ask, shows all it should, and asked nobody else for anything."""
+    where = f"{FRONTEND} page in a browser"
+    findings = [Finding(where, f"cannot be asked: {visit.why}", "form")] if visit.why else []
+    if visit.unseen:
+        marks = ", ".join(dict.fromkeys(visit.unseen))
+        findings.append(Finding(where, f"has {marks} where nobody can see it", "unseen"))
+    if visit.dialogs:
+        what = f"runs what stands in a text: a dialog says {visit.dialogs[0]!r}"
+        findings.append(Finding(where, what, "escaping"))
+    findings += [
+        Finding(where, f"loads {url} from another host", "foreign-host")
+        for url in dict.fromkeys(visit.foreign)
+    ]
+    return Verdict("browser", tuple(findings))
+
+
+def check_failure_visible(visit: Visited) -> Verdict:
+    """Whether a browser shows that there is no answer."""
+    where = f"{FRONTEND} page in a browser"
+    return Verdict("browser", tuple(failure_not_shown(shown_on(visit.html), where)))
 
 
 def check_text_stays_text(journey: Journey, tag: str) -> Verdict:
     """Whether a page shows question and answer as text, also what looks like an element ``tag``."""
-    html = journey.heard.text
-    return Verdict("escaping", tuple(taken_for_markup(html, tag, f"{FRONTEND} page")))
+    where = f"{FRONTEND} page"
+    findings = tuple(taken_for_markup(journey.heard.text, tag, where))
+    if any(f"&lt;{tag}" in json.dumps(hop.answer, ensure_ascii=False) for hop in journey.asked_api):
+        # It came so from the api, which has a finding of its own for it.
+        findings = tuple(f for f in findings if "escaped twice" not in f.what)
+    return Verdict("escaping", findings)
 
 
 def documented_statuses(document: Any, path: str) -> dict[str, frozenset[str]]:
@@ -141,10 +208,14 @@ def _journey(journey: Journey, schema: object) -> Iterator[Finding]:
         yield silent
         return
     if journey.at == FRONTEND and journey.asked_api[-1].stood_in:
-        yield from _frontend_shows(journey.heard, journey.asked_api[-1].answer)
+        yield from _frontend_shows(journey, journey.asked_api[-1].answer)
         return
     core = journey.asked_core[-1]
     yield from _asked_of_core(core, journey)
+    if core.status == 0 and journey.at == API and journey.heard.took_s < PATIENCE_S:
+        what = f"gives up on core after {journey.heard.took_s:.1f} s; {PATIENCE_S:g} s are agreed"
+        yield Finding(f"{API} POST {_path(journey)}", what, "impatient")
+        return
     behind = _core_answers(core, schema)
     yield from behind
     if behind:  # what others make of a broken answer, other tests ask
@@ -155,7 +226,7 @@ def _journey(journey: Journey, schema: object) -> Iterator[Finding]:
     if journey.at == FRONTEND and isinstance(api.json, dict):
         # If the api's answer is not one, the page can show no more than that.
         shown = not any(f.rule in {"json", "http-status", "content-type"} for f in ahead)
-        yield from _frontend_shows(journey.heard, api.json if shown else None)
+        yield from _frontend_shows(journey, api.json if shown else None)
 
 
 def _not_asked(journey: Journey) -> Finding | None:
@@ -236,16 +307,23 @@ def _api_relays(api: Heard, core: Hop, schema: object, path: str) -> tuple[Findi
     return (*differences(said, api.json, where=where, by=CORE), *header)
 
 
-def _frontend_shows(page: Heard, answer: Any) -> Iterator[Finding]:
-    where = f"{FRONTEND} page"
+def _frontend_shows(journey: Journey, answer: Any) -> Iterator[Finding]:
+    where, page = f"{FRONTEND} page", journey.heard
     if page.why:
         yield Finding(where, page.why, page.rule)
         return
-    yield from _is_page(page, where)
     shown = shown_on(page.text)
+    if not journey.in_browser:
+        yield from _is_page(page, where)
     if answer is None:
         yield from failure_not_shown(shown, where)
         return
+    yield from not_shown(answer, shown, where)
+    if not journey.in_browser:
+        yield from _head_says(page, answer, where)
+
+
+def _head_says(page: Heard, answer: Any, where: str) -> Iterator[Finding]:
     failed = answer["status"] == "error"
     if (page.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR) != failed or (
         not failed and page.status_code != HTTPStatus.OK
@@ -253,7 +331,6 @@ def _frontend_shows(page: Heard, answer: Any) -> Iterator[Finding]:
         agreed = 502 if failed else 200
         what = f"answers {page.status_code} for {answer['status']}; {agreed} is agreed"
         yield Finding(where, what, "http-status")
-    yield from not_shown(answer, shown, where)
     yield from interaction_in_header(page.headers, answer["interaction_id"], where)
 
 
@@ -265,6 +342,18 @@ def _is_page(page: Heard, where: str) -> Iterator[Finding]:
 
 
 # ---------------------------------------------------------------- when core fails
+
+
+def _answered_all_the_same(journey: Journey) -> Finding | None:
+    """That the api has given the page something to show; ``None`` if it has not."""
+    last = journey.asked_api[-1] if journey.asked_api else None
+    if last is None or last.stood_in or last.status != HTTPStatus.OK:
+        return None
+    said = last.answer.get("status") if isinstance(last.answer, dict) else None
+    if said not in {"answered", "unknown"}:
+        return None
+    what = f"answers 200 with {said} although core gave no usable answer"
+    return Finding(f"{API} POST {last.path}", what, "answered-all-the-same")
 
 
 def _failure(

@@ -69,7 +69,7 @@ def _swapped(given: dict[str, str], handed_on: dict[str, str], where: str) -> It
     owners = {answer: question for question, answer in given.items() if answer}
     for question, answer in handed_on.items():
         owner = owners.get(answer)
-        if owner is not None and owner != question:
+        if owner is not None and owner != question and answer != given.get(question):
             what = (
                 f"answers {shortened(repr(question), 100)} with what belongs to "
                 f"{shortened(repr(owner), 100)}, asked at the same time"

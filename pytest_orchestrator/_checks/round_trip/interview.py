@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -45,9 +46,14 @@ _REDIRECTS = 5
 
 
 class Exchanges(Protocol):
-    """The exchanges so far."""
+    """The exchanges so far; ``Hops`` has them."""
 
-    def __iter__(self) -> Any:
+    @property
+    def pending(self) -> Iterable[Hop]:
+        """Those that are not answered yet."""
+        ...
+
+    def __iter__(self) -> Iterator[Hop]:
         """In the order in which they were answered."""
         ...
 
@@ -66,7 +72,7 @@ class Interview:
     def __init__(
         self,
         addresses: Mapping[str, str],
-        hops: Iterable[Hop],
+        hops: Exchanges,
         *,
         api_path: str = "/api/query",
         core_path: str = "/internal/query",
@@ -153,12 +159,25 @@ class Interview:
         before = len(list(self._hops))
         with ThreadPoolExecutor(max(1, len(asked))) as pool:
             heard = list(pool.map(lambda each: ways[each[0]](each[1], agent), asked))
-        hops = list(self._hops)[before:]
+        hops = [*list(self._hops)[before:], *self._hops.pending]
         known = {question.strip() for _, question in asked}
         return [
             _journey(at, question, answer, hops, known)
             for (at, question), answer in zip(asked, heard, strict=True)
         ]
+
+    def in_browser(self, question: str, ask: Callable[[str], str]) -> Journey:
+        """What became of a question that somebody else types into the page.
+
+        Args:
+            question: What is typed.
+            ask: Given the page's address, has it asked, and returns the page's HTML after that.
+        """
+        before = len(list(self._hops))
+        heard = Heard(text=ask(self.url("frontend")))
+        hops = [*list(self._hops)[before:], *self._hops.pending]
+        journey = _journey("frontend", question, heard, hops, {question.strip()})
+        return replace(journey, in_browser=True)
 
     def _by_api(self, question: str, agent: str) -> Heard:
         asked = {"question": question}
@@ -211,6 +230,8 @@ def _journey(
 ) -> Journey:
     asked = [hop for hop in hops if hop.method == "POST"]
     own = [hop for hop in asked if hop.question == question.strip()]
+    # Where several have tried, what was answered comes after what was not.
+    own.sort(key=lambda hop: hop.status != 0)
     strangers = [h for h in asked if h.question is not None and h.question not in known]
     return Journey(
         question,

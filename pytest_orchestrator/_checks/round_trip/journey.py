@@ -60,6 +60,7 @@ class Journey:
         asked_api: What the frontend asked the api about it, in the order of the answers.
         asked_core: What the api asked core about it, in the order of the answers.
         strangers: What services were asked meanwhile about questions that nobody has put.
+        in_browser: Whether a browser asked: then only what the page shows is known of it.
     """
 
     question: str
@@ -68,6 +69,7 @@ class Journey:
     asked_api: tuple[Hop, ...] = ()
     asked_core: tuple[Hop, ...] = ()
     strangers: tuple[Hop, ...] = ()
+    in_browser: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +115,5 @@ def _texts(marked: list[Element], field_name: str) -> tuple[str, ...]:
 
 def _citation(element: Element, marked: list[Element]) -> ShownCitation:
     inner = {e.marked_as: e.text for e in marked if any(o is element for o in e.around)}
-    return ShownCitation(element.text, inner)
+    # Cells side by side are apart on the screen, though nothing in the text says so.
+    return ShownCitation(" ".join(" ".join(element.parts).split()), inner)

@@ -98,13 +98,10 @@ class Library:
     def pages(self, document: str) -> frozenset[int | None]:
         """The numbers of a document's pages; ``{None}`` if it has no pages."""
         marks = [m[1] for m in _PAGE_MARK.finditer(self.texts[document])]
-        if not marks:
-            return frozenset({None})
         if None in marks:  # form feeds
             return frozenset(range(1, len(marks) + 2))
-        before = self.texts[document].partition("<!--")[0]
-        own = {int(m) for m in marks}
-        return frozenset(own | ({None} if _BULLET.sub("", before).strip() else set()))
+        prose = {p.page for p in self.paragraphs if p.document == document}
+        return frozenset(prose | set(map(int, marks))) or frozenset({None})
 
     def named(self, source: str) -> str | None:
         """The document that a citation means, by its path, name, stem or first heading."""

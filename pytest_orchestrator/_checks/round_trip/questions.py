@@ -26,6 +26,7 @@ _STRANGE = (
     "How is a photon absorbed by a germanium semiconductor?",
 )
 _FAMILIAR_SHARE = 0.2
+_LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,7 @@ def known_questions(library: Library, count: int) -> tuple[Known, ...]:
 
     The same for the same documents, so that a verdict does not change by itself.
     """
-    text = "\0".join(f"{name}\0{library.texts[name]}" for name in sorted(library.texts))
-    chance = random.Random(sha256(text.encode()).digest())  # noqa: S311 - to be repeated, not secret
+    chance = _chance(library)
     left = list(library.sentences)
     chance.shuffle(left)
     chosen: list[Sentence] = []
@@ -51,6 +51,23 @@ def known_questions(library: Library, count: int) -> tuple[Known, ...]:
         chosen += list(turn.values())
         left = [s for s in left if s not in turn.values()]
     return tuple(Known(question_about(s.text), s) for s in chosen[:count])
+
+
+def broad_questions(library: Library, count: int) -> tuple[str, ...]:
+    """Questions about two sentences of different paragraphs: many rest on several passages.
+
+    Whether they are answered, and from which of the two, is up to core. The same for the
+    same documents.
+    """
+    chance, sentences = _chance(library), list(library.sentences)
+    pairs = (chance.sample(sentences, 2) for _ in range(20 * count) if len(sentences) > 1)
+    questions = (
+        f"{question_about(one.text)[:-1]}; {other.text.rstrip('.! ')}?"
+        for one, other in pairs
+        if (one.document, one.paragraph) != (other.document, other.paragraph)
+    )
+    fitting = dict.fromkeys(q for q in questions if len(q) <= _LONGEST)
+    return tuple(fitting)[:count]
 
 
 def question_about(sentence: str) -> str:
@@ -74,6 +91,11 @@ def made_up_word(chance: random.Random) -> str:
     return "".join(
         chance.choice(_ONSETS) + chance.choice(_VOWELS) + chance.choice(_CODAS) for _ in range(3)
     )
+
+
+def _chance(library: Library) -> random.Random:
+    text = "\0".join(f"{name}\0{library.texts[name]}" for name in sorted(library.texts))
+    return random.Random(sha256(text.encode()).digest())  # noqa: S311 - to be repeated, not secret
 
 
 def _made_up(chance: random.Random, known: str) -> str:

@@ -30,7 +30,7 @@ def not_shown(answer: Any, shown: Shown, where: str) -> Iterator[Finding]:
         shown: What its page shows.
         where: For findings, e.g. ``"frontend POST /"``.
     """
-    yield from _one(shown.statuses, answer["status"], "status", where)
+    yield from _status(shown, answer["status"], where)
     if answer["answer"] is not None:
         yield from _one(shown.answers, answer["answer"], "answer", where)
     elif shown.answers:
@@ -45,7 +45,7 @@ def not_shown(answer: Any, shown: Shown, where: str) -> Iterator[Finding]:
 
 def failure_not_shown(shown: Shown, where: str) -> Iterator[Finding]:
     """What keeps a page from saying that there is no answer."""
-    yield from _one(shown.statuses, "error", "status", where)
+    yield from _status(shown, "error", where)
     if shown.answers:
         what = f"shows the answer {_told(shown.answers[0])}, although there is none"
         yield Finding(where, what, "answer")
@@ -70,6 +70,11 @@ def taken_for_markup(html: str, tag: str, where: str) -> Iterator[Finding]:
     texts = [value for e in page.elements for value in (*e.parts, *e.attributes.values())]
     if any(f"&lt;{tag}" in text or f"&amp;lt;{tag}" in text for text in texts):
         yield Finding(where, f"shows '&lt;{tag}' for '<{tag}': escaped twice", "escaping")
+
+
+def _status(shown: Shown, expected: str, where: str) -> Iterator[Finding]:
+    """The word itself; how it is capitalised is a matter of taste."""
+    return _one(tuple(text.lower() for text in shown.statuses), expected, "status", where)
 
 
 def _one(texts: tuple[str, ...], expected: str, name: str, where: str) -> Iterator[Finding]:

@@ -48,6 +48,21 @@ def check_answered(answered: Sequence[Answered], library: Library, name: str) ->
     return Verdict("answered", tuple(dict.fromkeys(findings)))
 
 
+def check_cited(responses: Sequence[Any], library: Library, name: str) -> Verdict:
+    """Whether everything that is cited exists, and everything that is quoted is cited.
+
+    Args:
+        responses: QueryResponses of core, whatever was asked.
+        library: The documents.
+        name: What findings call core.
+    """
+    citations = [citation for response in responses for citation in response["citations"]]
+    findings = [finding for each in citations for finding in _exists(each, library, name)]
+    findings += [finding for each in responses for finding in _quoted(each, library, name)]
+    cited = [(each, library.named(each["source_document"])) for each in citations]
+    return Verdict("cited", tuple(dict.fromkeys((*findings, *_chunks(cited, library, name)))))
+
+
 def check_unknown(question: str, response: Any, name: str) -> Verdict:
     """Whether what the documents do not say is unknown, and nothing is made up."""
     if response["status"] == "unknown":
@@ -99,6 +114,18 @@ def _exists(citation: Any, library: Library, name: str) -> Iterator[Finding]:
         yield Finding(name, what, "page")
     if not citation["chunk_id"].strip():
         yield Finding(name, f"cites an empty chunk of {source}", "chunk")
+
+
+def _quoted(response: Any, library: Library, name: str) -> Iterator[Finding]:
+    """Sentences that stand word for word in an answer, in documents that are not cited."""
+    answer = " ".join((response["answer"] or "").split())
+    cited = {(library.named(c["source_document"]), c["page"]) for c in response["citations"]}
+    for sentence in library.sentences:
+        # As above, a passage may begin on the page before.
+        pages = {sentence.page, (sentence.page or 0) - 1}
+        if sentence.text in answer and not cited & {(sentence.document, p) for p in pages}:
+            what = f"quotes {sentence.document}{_on(sentence.page)} without citing it: "
+            yield Finding(name, what + shortened(repr(sentence.text), 120), "not-cited")
 
 
 def _pages_off(answered: Sequence[Answered], library: Library, name: str) -> Iterator[Finding]:
