@@ -1,103 +1,428 @@
-"""S4: a question travels from the page through the api to core, and its answer comes back."""
+"""S4: a question travels from the page through the api to core, and its answer comes back.
+
+For most of it somebody stands in for core, with answers marked by words nobody can
+know: they can only have come back the way they should. What core itself answers is
+compared with its documents.
+"""
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
-import httpx
 import pytest
 
 from pytest_orchestrator.checks import (
+    Verdict,
     check_built_on,
     check_generated,
-    check_json,
-    check_page,
-    check_response,
     check_still_fits,
-    page_fields,
 )
-from pytest_orchestrator.types import Agreement, Consumption, Contracts, Hops, Services
+from pytest_orchestrator.round_trip import (
+    AGENTS,
+    AT_ONCE,
+    BAD_BODIES,
+    Case,
+    Crowd,
+    Interview,
+    Journey,
+    Library,
+    Script,
+    answering,
+    broad_questions,
+    check_answered,
+    check_cited,
+    check_core_at_once,
+    check_core_says,
+    check_failure,
+    check_failure_shown,
+    check_failure_visible,
+    check_form,
+    check_journey,
+    check_not_mixed_up,
+    check_refusal_shown,
+    check_refused,
+    check_text_stays_text,
+    check_unknown,
+    check_visit,
+    documented_statuses,
+    known_questions,
+    mark,
+    marked_answer,
+    read_library,
+    refusing,
+    right_cases,
+    same_beginning,
+    unknown_questions,
+    wrong_answers,
+    wrong_api_answers,
+)
+from pytest_orchestrator.types import (
+    Agreement,
+    Browser,
+    Consumption,
+    Contracts,
+    Hops,
+    Plan,
+    Services,
+    Visit,
+)
 
 pytestmark = pytest.mark.gate("S4")
 
-KNOWN = "How do bees keep warm in winter?"
-UNKNOWN = "Which spacecraft first landed on the moon of Saturn?"
+CORE, API = "core POST /internal/query", "api POST /api/query"
+ENTRIES = ("api", "frontend")
+QUESTIONS = 60
+RECOVERY_S = 30.0
+IN_BROWSER = ("several-citations", "same-document", "long", "unknown", "error", "markup")
+
+Told = dict[tuple[str, str], tuple[Case, Journey]]
 
 
 @pytest.fixture(scope="module")
-def application(services: Services) -> dict[str, str]:
-    """The addresses of the three services, all running."""
+def interview(services: Services, hops: Hops) -> Iterator[Interview]:
+    """Whoever asks, all three services running."""
     running = services.start("core", "api", "frontend")
-    return {name: service.url for name, service in running.items()}
+    addresses = {name: service.url for name, service in running.items()}
+    with Interview(addresses, hops) as interview:
+        yield interview
 
 
-def ask_page(http: httpx.Client, application: dict[str, str], question: str) -> httpx.Response:
-    """Send the page's form, as a browser without JavaScript would."""
-    return http.post(application["frontend"] + "/", data={"question": question})
+@pytest.fixture(scope="module")
+def schema(contracts: Contracts) -> Any:
+    """The schema of the shared models."""
+    return contracts["shared-models"].schema()
 
 
-def test_page_shows_an_answer(http: httpx.Client, application: dict[str, str]) -> None:
-    """A question the documents answer comes back answered, with its sources."""
-    page = ask_page(http, application, KNOWN)
-
-    check_response(page, status=200, media_type="text/html", name="frontend /").raise_for_findings()
-    check_page(page.text, title=None, name="frontend /").raise_for_findings()
-    fields = page_fields(page.text)
-    assert fields["status"] == ["answered"]
-    assert all(fields["answer"])
-    assert fields["citation"]
+@pytest.fixture(scope="module")
+def library(plan: Plan, workspace: Path) -> Library:
+    """The documents core answers from."""
+    core = plan.services["core"]
+    folder = f"{core.path.rstrip('/')}/{core.documents}" if core.documents else None
+    return read_library(workspace, folder, "core")
 
 
-def test_page_says_when_it_does_not_know(http: httpx.Client, application: dict[str, str]) -> None:
-    """A question the documents do not answer is unknown, not invented."""
-    fields = page_fields(ask_page(http, application, UNKNOWN).text)
-
-    assert fields["status"] == ["unknown"]
-    assert not fields.get("citation")
+# ---------------------------------------------------------------- core answers, others hand it on
 
 
-@pytest.mark.parametrize("question", [KNOWN, UNKNOWN])
-def test_answer_fits_the_shared_models(
-    question: str, http: httpx.Client, application: dict[str, str], contracts: Contracts
+@pytest.fixture(scope="module")
+def told(interview: Interview, hops: Hops) -> Told:
+    """Every kind of right answer, asked for at the api and at the page, all at once."""
+    script = Script()
+    cases = {(at, name): case for at in ENTRIES for name, case in right_cases().items()}
+    for case in cases.values():
+        script.answer(case.question, case.answers)
+    with hops.standing_in("core", script):
+        asked = [(at, case.question) for (at, _), case in cases.items()]
+        journeys = interview.ask_everywhere(asked)
+    return {key: (cases[key], journey) for key, journey in zip(cases, journeys, strict=True)}
+
+
+@pytest.mark.parametrize("at", ENTRIES)
+@pytest.mark.parametrize("case", right_cases())
+def test_answer_comes_back_as_core_gave_it(case: str, at: str, told: Told, schema: Any) -> None:
+    """The api relays it and the page shows it: status, answer, citations, interaction."""
+    asked, journey = told[at, case]
+
+    verdict = check_journey(journey, schema)
+
+    if at == "frontend" and asked.tag:
+        verdict += check_text_stays_text(journey, asked.tag)
+    verdict.raise_for_findings()
+
+
+@pytest.mark.parametrize("at", ENTRIES)
+def test_questions_asked_at_once_are_not_mixed_up(
+    at: str, interview: Interview, hops: Hops, schema: Any
 ) -> None:
-    """What the api answers is a QueryResponse, formats included."""
-    answer = http.post(application["api"] + "/api/query", json={"question": question})
+    """Each of 20 gets its own answer and interaction, in whatever order core is done."""
+    script, crowd = Script(), Crowd(AT_ONCE)
+    questions = same_beginning(AT_ONCE)
+    for question in questions:
+        script.answer(question, crowd.answering(marked_answer(mark())))
 
-    check_response(
-        answer, status=200, media_type="application/json", name="api /api/query"
-    ).raise_for_findings()
-    check_json(
-        answer.json(),
-        contracts["shared-models"].schema(),
-        "api /api/query",
-        definition="QueryResponse",
-    ).raise_for_findings()
+    with hops.standing_in("core", script):
+        journeys = interview.ask_all(at, questions)
+
+    judged_all(journeys, schema).raise_for_findings()
 
 
-def test_bad_question_is_refused_with_reasons(
-    http: httpx.Client, application: dict[str, str]
+@pytest.mark.parametrize("at", ENTRIES)
+def test_question_asked_again_is_asked_anew(
+    at: str, interview: Interview, hops: Hops, schema: Any
 ) -> None:
-    """An empty question is a client's error, described as problem details."""
-    answer = http.post(application["api"] + "/api/query", json={"question": ""})
+    """What core says now is what comes back, not what it said a moment ago."""
+    script = Script()
+    question = f"What about {mark()}?"
+    script.answer(question, *(answering(marked_answer(mark())) for _ in range(3)))
 
-    check_response(
-        answer, status=400, media_type="application/problem+json", name="api /api/query"
-    ).raise_for_findings()
-    assert answer.json()["errors"]
+    with hops.standing_in("core", script):
+        journeys = [interview.ask_all(at, [question])[0] for _ in range(3)]
+
+    judged_all(journeys, schema).raise_for_findings()
 
 
-def test_interaction_id_is_the_same_at_every_hop(
-    http: httpx.Client, application: dict[str, str], hops: Hops
+@pytest.mark.parametrize("at", ENTRIES)
+def test_answer_does_not_depend_on_who_asks(
+    at: str, interview: Interview, hops: Hops, schema: Any
 ) -> None:
-    """The page, the api and core speak of one and the same interaction."""
-    hops.clear()
+    """A person's browser, a script and a bot get the same."""
+    script, verdict = Script(), Verdict("round-trip")
+    with hops.standing_in("core", script):
+        for agent in AGENTS:
+            question = script.answer(f"Who is {mark()}?", answering(marked_answer(mark())))
+            journey = interview.ask_all(at, [question], agent=agent)[0]
+            verdict += check_journey(journey, schema)
+    verdict.raise_for_findings()
 
-    page = ask_page(http, application, KNOWN)
 
-    shown = page_fields(page.text)["interaction_id"]
-    answered = [hop.answer["interaction_id"] for hop in hops if hop.path.endswith("/query")]
-    assert [hop.service for hop in hops] == ["core", "api"], "core answers first, then the api"
-    assert answered == shown * 2
+def test_page_is_blank_for_somebody_who_has_not_asked(interview: Interview, told: Told) -> None:
+    """It has the form, and nobody else's answer."""
+    del told
+    check_form(interview.look()).raise_for_findings()
+
+
+# ---------------------------------------------------------------- core answers from its documents
+
+
+def test_core_answers_what_its_documents_say(
+    interview: Interview, library: Library, schema: Any
+) -> None:
+    """Questions made of sentences of the documents are answered, and cite where those stand."""
+    known, broad = known_questions(library, QUESTIONS), broad_questions(library, QUESTIONS)
+    asked = [(question, str(uuid4())) for question in (*(k.question for k in known), *broad)]
+
+    heard = interview.ask_core(asked)
+
+    verdict = Verdict("core-says")
+    for (_, interaction), answer in zip(asked, heard, strict=True):
+        verdict += check_core_says(answer, interaction, schema, CORE)
+    verdict.raise_for_findings()
+    responses = [answer.json for answer in heard]
+    answered = list(zip(known, responses[: len(known)], strict=True))
+    (
+        check_answered(answered, library, CORE) + check_cited(responses, library, CORE)
+    ).raise_for_findings()
+
+
+def test_core_says_when_its_documents_do_not(
+    interview: Interview, library: Library, schema: Any
+) -> None:
+    """Questions about what nobody has written of are unknown, and nothing is made up."""
+    questions = unknown_questions(library, 12, random.Random())  # noqa: S311 - anything nobody knows
+    asked = [(question, str(uuid4())) for question in questions]
+
+    heard = interview.ask_core(asked)
+
+    verdict = Verdict("unknown")
+    for (_, interaction), answer in zip(asked, heard, strict=True):
+        verdict += check_core_says(answer, interaction, schema, CORE)
+    verdict.raise_for_findings()
+    for question, answer in zip(questions, heard, strict=True):
+        verdict += check_unknown(question, answer.json, CORE)
+    verdict.raise_for_findings()
+
+
+def test_core_does_not_mix_up_questions_asked_at_once(
+    interview: Interview, library: Library, schema: Any
+) -> None:
+    """Of 20 at a time, each gets what it asked for, wave after wave."""
+    known = known_questions(library, AT_ONCE)
+    asked = [(known[n % len(known)], str(uuid4())) for n in range(5 * AT_ONCE)]
+
+    heard = interview.ask_core([(k.question, i) for k, i in asked], at_once=AT_ONCE)
+
+    verdict = Verdict("at-once")
+    for (_, interaction), answer in zip(asked, heard, strict=True):
+        verdict += check_core_says(answer, interaction, schema, CORE)
+    verdict.raise_for_findings()
+    check_core_at_once(asked, [answer.json for answer in heard], CORE).raise_for_findings()
+
+
+@pytest.mark.parametrize("at", ENTRIES)
+def test_question_travels_through_all_services(
+    at: str, interview: Interview, library: Library, schema: Any
+) -> None:
+    """With nobody standing in: what the documents say comes back, and what they do not."""
+    known = known_questions(library, 3)
+    unknown = unknown_questions(library, 3, random.Random())  # noqa: S311 - anything nobody knows
+
+    journeys = interview.ask_all(at, [*(k.question for k in known), *unknown])
+
+    verdict = check_not_mixed_up(journeys[: len(known)])
+    for journey in journeys:
+        verdict += check_journey(journey, schema)
+    verdict.raise_for_findings()
+
+
+# ---------------------------------------------------------------- questions that cannot be taken
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+def test_bad_question_is_refused_with_reasons(body: str, interview: Interview, hops: Hops) -> None:
+    """It is the asker's error, described as problem details, and core is not asked."""
+    before = [hop for hop in hops if hop.service == "core"]
+
+    heard = interview.post("api", BAD_BODIES[body])
+
+    asked = len([hop for hop in hops if hop.service == "core"]) - len(before)
+    check_refused(heard, asked, API).raise_for_findings()
+
+
+def test_page_shows_why_a_question_is_refused(interview: Interview, hops: Hops) -> None:
+    """The api's reason is on the page, and the question is still in the form."""
+    script, reason = Script(), f"must not be about {mark()}"
+    question = script.answer(f'What "about" <{mark()}> & so on?', refusing(reason))
+
+    with hops.standing_in("api", script):
+        journey = interview.ask_page(question)
+
+    check_refusal_shown(journey, reason).raise_for_findings()
+
+
+# ---------------------------------------------------------------- when somebody fails
+
+
+@pytest.fixture(scope="module")
+def failed(interview: Interview, hops: Hops, told: Told) -> dict[tuple[str, str], Journey]:
+    """Everything that can go wrong behind the api and behind the page, all at once.
+
+    After the right answers: an api may well ask a core that fails so often a little later.
+    """
+    del told
+    core, api = Script(), Script()
+    asked = {
+        **{
+            ("api", name): core.answer(f"What of {mark()}?", line)
+            for name, line in wrong_answers().items()
+        },
+        **{
+            ("frontend", name): api.answer(f"What of {mark()}?", line)
+            for name, line in wrong_api_answers().items()
+        },
+    }
+    with hops.standing_in("core", core), hops.standing_in("api", api):
+        journeys = interview.ask_everywhere([(at, q) for (at, _), q in asked.items()])
+    return dict(zip(asked, journeys, strict=True))
+
+
+@pytest.mark.parametrize("fault", wrong_answers())
+def test_api_says_when_core_fails(
+    fault: str, failed: dict[tuple[str, str], Journey], contracts: Contracts
+) -> None:
+    """Within its deadline, with an error its own document has, whatever core did."""
+    statuses = documented_statuses(contracts["public-api"].document(), "/api/query")
+
+    check_failure(failed["api", fault], statuses).raise_for_findings()
+
+
+@pytest.mark.parametrize("fault", wrong_api_answers())
+def test_page_says_when_the_api_fails(
+    fault: str, failed: dict[tuple[str, str], Journey], schema: Any
+) -> None:
+    """Within its deadline, as an error, whatever the api did."""
+    journey = failed["frontend", fault]
+
+    if fault.endswith("-error"):  # an answer in order, which says that there is none
+        check_journey(journey, schema).raise_for_findings()
+    check_failure_shown(journey).raise_for_findings()
+
+
+def test_core_that_is_down_is_an_error_everywhere(
+    interview: Interview, hops: Hops, contracts: Contracts, failed: object
+) -> None:
+    """The api says so, the page shows it, and when core is back, all is well again."""
+    del failed
+    statuses = documented_statuses(contracts["public-api"].document(), "/api/query")
+
+    with hops.refusing("core"):
+        api, page = interview.ask_everywhere([("api", "Why?"), ("frontend", "Why so?")])
+
+    (check_failure(api, statuses) + check_failure_shown(page)).raise_for_findings()
+
+
+def test_api_that_is_down_is_an_error_on_the_page(
+    interview: Interview, hops: Hops, failed: object
+) -> None:
+    """The form is there all the same, and says that there is no answer."""
+    del failed
+    with hops.refusing("api"):
+        form, page = interview.look(), interview.ask_page("Why?")
+
+    (check_form(form) + check_failure_shown(page)).raise_for_findings()
+
+
+def test_all_is_well_when_the_fault_is_over(
+    interview: Interview, hops: Hops, schema: Any, failed: dict[tuple[str, str], Journey]
+) -> None:
+    """The very questions that failed are answered, half a minute later at the latest."""
+    script = Script()
+    asked = [(at, journey.question) for (at, _), journey in failed.items()]
+    for _, question in asked:
+        script.answer(question, answering(marked_answer(mark())))
+
+    deadline_s = time.monotonic() + RECOVERY_S
+    with hops.standing_in("core", script):
+        verdict = judged_all(interview.ask_everywhere(asked), schema)
+        while still_down(verdict) and time.monotonic() < deadline_s:
+            time.sleep(1.0)
+            verdict = judged_all(interview.ask_everywhere(asked), schema)
+    verdict.raise_for_findings()
+
+
+def judged_all(journeys: Sequence[Journey], schema: Any) -> Verdict:
+    """What is wrong with journeys that were made at once."""
+    each = (check_journey(journey, schema) for journey in journeys)
+    return sum(each, check_not_mixed_up(journeys))
+
+
+def still_down(verdict: Verdict) -> bool:
+    """Whether somebody does not yet dare to ask again, or does not see that it was asked."""
+    return any(finding.rule in {"http-status", "not-asked"} for finding in verdict.findings)
+
+
+# ---------------------------------------------------------------- in a real browser, with --browser
+
+
+@pytest.mark.parametrize("case", IN_BROWSER)
+def test_browser_shows_what_the_api_answered(
+    case: str, interview: Interview, hops: Hops, schema: Any, browser: Browser
+) -> None:
+    """Typed and sent by a person: status, answer and citations are there to be seen."""
+    script, asked = Script(), right_cases()[case]
+    script.answer(asked.question, asked.answers)
+    visits: list[Visit] = []
+
+    def ask(url: str) -> str:
+        visits.append(browser.ask(url, asked.question))
+        return visits[0].html
+
+    with hops.standing_in("core", script):
+        journey = interview.in_browser(asked.question, ask)
+
+    verdict = check_visit(visits[0]) + check_journey(journey, schema)
+    if asked.tag:
+        verdict += check_text_stays_text(journey, asked.tag)
+    visits[0].explained(verdict).raise_for_findings()
+
+
+@pytest.mark.parametrize("service", ["core", "api"])
+def test_browser_shows_that_there_is_no_answer(
+    service: str, interview: Interview, hops: Hops, browser: Browser
+) -> None:
+    """Whoever is down, a person sees that the question could not be answered."""
+    with hops.refusing(service):
+        visit = browser.ask(interview.url("frontend"), "Why?")
+
+    verdict = check_visit(visit) + check_failure_visible(visit)
+    visit.explained(verdict).raise_for_findings()
+
+
+# ---------------------------------------------------------------- consumers and what they built on
 
 
 def test_consumer_is_not_broken_by_what_is_published(consumption: Consumption) -> None:

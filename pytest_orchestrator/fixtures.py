@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.verdict import Verdict
     from pytest_orchestrator._plugin.session import RunSession
     from pytest_orchestrator._run.ledger import Ledger
+    from pytest_orchestrator._stack.browser import Browser
     from pytest_orchestrator._stack.lives import Lives
     from pytest_orchestrator._stack.process import ProcessRuntime
     from pytest_orchestrator._stack.relay import Hops
@@ -183,6 +184,15 @@ def hops() -> Hops:
     from pytest_orchestrator._stack.relay import Hops  # noqa: PLC0415 - on demand
 
     return Hops()
+
+
+@pytest.fixture(scope="module")
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
+    """A real Chromium without a window; a gate's test that asks for it needs ``--browser``."""
+    from pytest_orchestrator._stack.browser import Browser  # noqa: PLC0415 - on demand
+
+    with Browser(_session(request).browser_folder(request.node.name)) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Judge the selected gates again, even if nothing has changed since they passed",
     )
+    group.addoption(
+        "--browser",
+        dest="orchestrator_browser",
+        action="store_true",
+        help="Judge pages in a real browser as well (needs the extra pytest-orchestrator[browser])",
+    )
     # Where a nested session keeps its ledger: not for people.
     group.addoption("--run-folder", dest="orchestrator_run_folder", help=SUPPRESS)
     group.addoption("--of-run", dest="orchestrator_of_run", help=SUPPRESS)

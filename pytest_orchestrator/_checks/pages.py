@@ -11,7 +11,7 @@ from pytest_orchestrator._checks.nodes import shortened
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Mapping
 
 # Elements without an end tag, so nothing can be in them.
 _VOID = frozenset(
@@ -19,6 +19,16 @@ _VOID = frozenset(
     area base br col embed hr img input link meta param source track wbr
     """.split()  # noqa: SIM905 - a paragraph, not a column
 )
+# End tags that may be left out: what begins, what that ends, and where the search for it stops.
+_ENDED_BY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "li": (("li",), ("ul", "ol", "menu")),
+    "dt": (("dt", "dd"), ("dl",)),
+    "dd": (("dt", "dd"), ("dl",)),
+    "tr": (("tr",), ("table",)),
+    "td": (("td", "th"), ("table", "tr")),
+    "th": (("td", "th"), ("table", "tr")),
+    "option": (("option",), ("select", "datalist")),
+}
 _UNSEEN = frozenset(("noscript", "script", "style", "template"))
 # Elements that show something without any text in them.
 _PICTURES = frozenset(("button", "canvas", "img", "input", "select", "svg", "textarea", "video"))
@@ -37,7 +47,7 @@ def check_page(html: str, *, title: str | None, name: str) -> Verdict:
         titles, the first counts, as in a browser. A page that shows nothing is found, too:
         one without a visible text, picture or field.
     """
-    page = _read(html)
+    page = read_page(html)
     if not page.is_html:
         what = f"is not an HTML page: {shortened(html)!r}" if html else "is empty"
         return Verdict("page", (Finding(name, what, "html"),))
@@ -59,75 +69,122 @@ def page_fields(html: str) -> dict[str, list[str]]:
     only the browser would add is not there.
     """
     fields: dict[str, list[str]] = {}
-    for element in _read(html).marked:
+    for element in read_page(html).marked:
         fields.setdefault(element.marked_as, []).append(element.text)
     return fields
 
 
-@dataclass(slots=True)
-class _Element:
-    """An element that has begun."""
+@dataclass(slots=True, eq=False)
+class Element:
+    """An element that has begun.
+
+    Attributes:
+        tag: In lower case, e.g. ``"form"``.
+        attributes: By name in lower case; without a value, ``""``.
+        parent: The element it is in; ``None`` for the outermost.
+        parts: The texts in it, in document order, also those of elements within it.
+    """
 
     tag: str
-    marked_as: str = ""
-    parts: list[str] = field(default_factory=list)
+    attributes: dict[str, str]
+    parent: Element | None = field(default=None, repr=False)
+    parts: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def marked_as(self) -> str:
+        """What its ``data-field`` says; may be empty."""
+        return self.attributes.get("data-field", "")
+
+    @property
+    def around(self) -> Iterator[Element]:
+        """The elements it is in, the innermost first."""
+        outer = self.parent
+        while outer is not None:
+            yield outer
+            outer = outer.parent
+
+    def is_inside(self, tags: Collection[str]) -> bool:
+        """Whether it is in an element with one of these tags."""
+        return any(outer.tag in tags for outer in self.around)
 
     @property
     def text(self) -> str:
+        """The text in it; runs of white space count as one space."""
         return " ".join("".join(self.parts).split())
 
 
-class _Page(HTMLParser):
-    """Collects titles and marked elements; forgives what browsers forgive."""
+class Page(HTMLParser):
+    """Collects the elements of a page; forgives what browsers forgive."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.is_html = False
         self.shows = False
-        self.marked: list[_Element] = []
-        self._titles: list[_Element] = []
-        self._open: list[_Element] = []
+        self.elements: list[Element] = []
+        self._open: list[Element] = []
+
+    @property
+    def marked(self) -> list[Element]:
+        """The elements with ``data-field``, in document order."""
+        return [element for element in self.elements if element.marked_as]
 
     @property
     def titles(self) -> list[str]:
-        return [element.text for element in self._titles]
+        """The texts of its titles; the title of a drawing is not that of the page."""
+        return [
+            element.text
+            for element in self.elements
+            if element.tag == "title" and not element.is_inside({"svg", *_UNSEEN})
+        ]
 
     def handle_decl(self, decl: str) -> None:
+        """Note the declaration of an HTML page."""
         self.is_html |= decl.lower().split() == ["doctype", "html"]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin an element."""
         self.is_html |= tag == "html"
-        element = _Element(tag, dict(attrs).get("data-field") or "")
-        if element.marked_as:
-            self.marked.append(element)
-        unseen = self._is_inside(_UNSEEN)
-        self.shows |= tag in _PICTURES and not unseen
-        # The title of a drawing is not that of the page.
-        if tag == "title" and not unseen and not self._is_inside({"svg"}):
-            self._titles.append(element)
+        # Of an attribute given twice, browsers take the first.
+        attributes = {name: value or "" for name, value in reversed(attrs)}
+        self._end_those_before(tag)
+        element = Element(tag, attributes, self._open[-1] if self._open else None)
+        self.elements.append(element)
+        self.shows |= tag in _PICTURES and not element.is_inside(_UNSEEN)
         if tag not in _VOID:
             self._open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin an element; browsers ignore the slash."""
         self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
+        """End an element, and those left open within it."""
         tags = [element.tag for element in self._open]
         if tag in tags:
             del self._open[len(tags) - 1 - tags[::-1].index(tag) :]
 
+    def _end_those_before(self, tag: str) -> None:
+        """End what the beginning of an element ends: a list's item needs no end tag."""
+        ended, scope = _ENDED_BY.get(tag, ((), ()))
+        for index in range(len(self._open) - 1, -1, -1):
+            if self._open[index].tag in ended:
+                del self._open[index:]
+                return
+            if self._open[index].tag in scope:
+                return
+
     def handle_data(self, data: str) -> None:
-        if not self._is_inside(_UNSEEN):
-            self.shows |= bool(data.strip()) and not self._is_inside({"title"})
+        """Give a text to all elements around it, unless nobody sees it."""
+        around = {element.tag for element in self._open}
+        if not around & _UNSEEN:
+            self.shows |= bool(data.strip()) and "title" not in around
             for element in self._open:
                 element.parts.append(data)
 
-    def _is_inside(self, tags: Collection[str]) -> bool:
-        return any(element.tag in tags for element in self._open)
 
-
-def _read(html: str) -> _Page:
-    page = _Page()
+def read_page(html: str) -> Page:
+    """The elements of a page, as far as it can be read."""
+    page = Page()
     # Its answer to some broken declarations, ``<![;``; what came before them is read.
     with suppress(AssertionError):
         page.feed(html)

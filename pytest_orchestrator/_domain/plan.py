@@ -204,6 +204,8 @@ class Service(_Value):
     """Its root page, if it renders HTML; ``None``: it does not."""
     title: str | None = None
     """What the root page's title must contain; ``None``: anything."""
+    documents: RelativePath | None = None
+    """The folder, below its own, of the documents it answers from; ``None``: it has none."""
     port: int = Field(ge=1, le=65535)
     """The port it has in Compose; as a local process it gets a free one."""
     environment: dict[Name, str] = Field(default_factory=dict)

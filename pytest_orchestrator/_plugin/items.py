@@ -26,6 +26,7 @@ TOLD_KEY: pytest.StashKey[Told] = pytest.StashKey()
 UNCHANGED = "reused: it passed before on just what it would judge now"
 AGREEMENT, CONSUMPTION = "agreement", "consumption"
 PER_CONSUMER = frozenset((AGREEMENT, CONSUMPTION))
+BROWSER = "browser"
 
 _Collected = pytest.Item | pytest.Collector | list[pytest.Item | pytest.Collector] | None
 
@@ -187,8 +188,15 @@ class Items:
         self._refused |= {i.nodeid: reason for i in self.graph.items if i.gate or i.parts}
 
     def _is_void(self, node: pytest.Item | pytest.Collector) -> bool:
+        """Whether a test is about what is not there: a consumer, or a browser nobody asked for."""
+        if self._needs_browser(node):
+            return True
         asked = PER_CONSUMER.intersection(getattr(node, "fixturenames", ()))
         return any(not self._consumers(node, fixture) for fixture in asked)
+
+    def _needs_browser(self, node: pytest.Item | pytest.Collector) -> bool:
+        asked = BROWSER in getattr(node, "fixturenames", ()) and self._judged_by(node) != ""
+        return asked and not self._config.option.orchestrator_browser
 
     def _consumers(
         self, node: pytest.Item | pytest.Collector, fixture: str

@@ -196,6 +196,10 @@ class RunSession:
         """Where a module's services keep logs and what they write; one per process."""
         return self.folder / "services" / f"{Path(module).stem}-{self.settings.worker}"
 
+    def browser_folder(self, module: str) -> Path:
+        """Where a module's browser keeps its profile and screenshots; one per process."""
+        return self.folder / "browser" / f"{Path(module).stem}-{self.settings.worker}"
+
     def begin(self) -> None:
         """Take the run: nobody else may carry it out while this session lives.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.rules.wording import At
 
 _FILES = (("contracts", "path"), ("contracts", "draft"), ("tasks", "brief"), ("gates", "tests"))
-_FOLDERS = (("agents", "owns"), ("services", "path"))
+_FOLDERS = (("agents", "owns"), ("services", "path"), ("services", "documents"))
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
