@@ -15,18 +15,21 @@ from pytest_orchestrator._domain.event import (
     SessionCancelled,
     TaskParked,
 )
-from pytest_orchestrator._domain.scheduler import first_line, standing
+from pytest_orchestrator._domain.scheduler import first_line, over_budget, standing
 from pytest_orchestrator._domain.staleness import stale, stale_work
-from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator._domain.state import RunState
+from pytest_orchestrator._domain.verdict import ExitStatus, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
-    from pytest_orchestrator._domain.plan import Plan
-    from pytest_orchestrator._domain.state import PhaseState, RunState
+    from pytest_orchestrator._domain.plan import Part, Plan
+    from pytest_orchestrator._domain.state import PhaseState
 
 REASON_WIDTH = 160
 """Characters of a reason in one line of the summary; the whole is in the ledger."""
+SHOWN = 3
+"""Findings of a gate in the summary."""
 
 
 def event_line(entry: Entry) -> str:
@@ -59,7 +62,12 @@ def event_line(entry: Entry) -> str:
 
 
 def summary_lines(
-    plan: Plan, state: RunState, *, session: str, selected: Collection[str] | None = None
+    plan: Plan,
+    state: RunState,
+    *,
+    session: str,
+    selected: Collection[str] | None = None,
+    unjudged: Collection[str] = (),
 ) -> list[str]:
     """The state of a run: its phases, then its gates, then its contracts.
 
@@ -69,19 +77,38 @@ def summary_lines(
         session: The session that asks.
         selected: The gates to tell about even if this session has not asked them; ``None``
             for all.
+        unjudged: Of these, those whose verdict of before does not hold any more.
     """
     parts = [str(p) for p in plan.parts if str(p) in state.phases]
     contracts = [name for name in plan.contracts if name in state.contracts]
     width = max(map(len, (*parts, *plan.gates, *contracts)), default=0)
     lines = [_phase_line(part, _as_it_stands(state, part), width) for part in parts]
     for gate in plan.gates:
-        asked = state.gate(gate).opened_s >= state.session_started_s or state.gate(gate).blocked
-        if asked or selected is None or gate in selected:
+        if gate in unjudged and not is_asked(state, gate):
+            lines.append(_gate_line(RunState(), gate, session, width))
+        elif is_asked(state, gate) or selected is None or gate in selected:
             lines.append(_gate_line(state, gate, session, width))
+            lines += [f"{'':<{width}}  {line}" for line in _more(state, gate, session)]
     lines += [_contract_line(plan, state, name, width) for name in contracts]
     if state.cost_usd:
         lines.append(f"cost: {state.cost_usd:.2f} USD")
     return lines
+
+
+def is_asked(state: RunState, gate: str) -> bool:
+    """Whether the session that took up the run last has asked a gate."""
+    known = state.gate(gate)
+    blocked = known.blocked is not None and known.blocked[0] == state.session
+    return blocked or known.opened_s >= state.session_started_s > 0.0
+
+
+def exit_line(status: int, verdicts: Mapping[str, Outcome | None]) -> str:
+    """Which of a session's verdicts its exit status stands for; empty if it is pytest's own."""
+    if status not in set(ExitStatus) or status in {ExitStatus.PASSED, ExitStatus.FAILED}:
+        return ""
+    said = ExitStatus(status).name
+    gates = [g for g, outcome in verdicts.items() if (outcome or "NOT_JUDGED") == said]
+    return f"exit status {status}: {said.replace('_', ' ')} {', '.join(gates)}".rstrip()
 
 
 def not_passed(state: RunState, session: str, gates: Collection[str]) -> tuple[str, ...]:
@@ -93,20 +120,28 @@ def not_passed(state: RunState, session: str, gates: Collection[str]) -> tuple[s
     )
 
 
-def left_undone(plan: Plan, state: RunState, session: str) -> tuple[str, ...]:
+def left_undone(plan: Plan, state: RunState, session: str) -> tuple[tuple[str, Outcome], ...]:
     """The parts that did not succeed in a session, or whose work a contract has broken since.
 
     A part may fail after its test has passed: it is taken up again when a contract changes.
+    Each with what that makes of the session.
     """
     return tuple(
-        str(part)
+        (str(part), outcome)
         for part in plan.parts
-        if (
-            state.phase(part).status in {"failed", "parked"}
-            and state.phase(part).session == session
-        )
-        or stale_work(plan, state, part)
+        if (outcome := _undone(plan, state, part, session)) is not None
     )
+
+
+def _undone(plan: Plan, state: RunState, part: Part, session: str) -> Outcome | None:
+    phase = state.phase(part)
+    if stale_work(plan, state, part):
+        return Outcome.FAILED
+    if phase.session != session or phase.status not in {"failed", "parked"}:
+        return None
+    if phase.status == "parked":
+        return Outcome.BLOCKED
+    return Outcome.BUDGET if over_budget(plan, state, part) else Outcome.FAILED
 
 
 def _as_it_stands(state: RunState, part: str) -> PhaseState:
@@ -138,6 +173,18 @@ def _gate_line(state: RunState, gate: str, session: str, width: int) -> str:
         asked = state.gate(gate).opened_s >= state.session_started_s
         told = "reused: nothing it judges has changed" if asked else "in an earlier session"
     return f"{gate:<{width}}  {outcome or 'NOT JUDGED':<12}  {told}".rstrip()
+
+
+def _more(state: RunState, gate: str, session: str) -> list[str]:
+    """What else a gate has found, and where all of it is."""
+    record = state.gate(gate).record
+    if record is None or standing(state, gate, session=session)[0] is not Outcome.FAILED:
+        return []
+    found = [str(each) for _, findings in sorted(record.findings.items()) for each in findings]
+    lines = [_short(each) for each in found[1:SHOWN]]
+    if len(found) > SHOWN:
+        lines.append(f"… {len(found) - SHOWN} more: python -m pytest_orchestrator verdict {gate}")
+    return lines
 
 
 def _contract_line(plan: Plan, state: RunState, name: str, width: int) -> str:

@@ -205,7 +205,10 @@ def test_parts_that_are_left_undone_are_listed() -> None:
         ),
     )
 
-    assert ("left_phase2", "right_phase2") == left_undone(PLAN, state, "now")
+    assert left_undone(PLAN, state, "now") == (
+        ("left_phase2", Outcome.FAILED),
+        ("right_phase2", Outcome.FAILED),
+    )
 
 
 def test_gates_that_have_not_passed_are_listed() -> None:

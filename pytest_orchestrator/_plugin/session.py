@@ -20,7 +20,15 @@ from pytest_orchestrator._domain.event import (
 )
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Part, Plan
-from pytest_orchestrator._domain.scheduler import gates_before, standing, why_blocked
+from pytest_orchestrator._domain.scheduler import (
+    first_line,
+    gates_before,
+    how_to_unblock,
+    over_budget,
+    standing,
+    why_blocked,
+    why_over_budget,
+)
 from pytest_orchestrator._domain.staleness import stale_work
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._plugin.referee import ContractReferee
@@ -32,13 +40,13 @@ from pytest_orchestrator._run.obtain import Obtainer
 from pytest_orchestrator._run.registry import Registry, snapshots_of
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator._run.workspace import Workspaces
-from pytest_orchestrator.errors import Blocked, Infra, PhaseFailed
+from pytest_orchestrator.errors import Blocked, BudgetSpent, Infra, PhaseFailed, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_orchestrator._domain.change import Change
-    from pytest_orchestrator._domain.state import PhaseState
+    from pytest_orchestrator._domain.state import PhaseState, RunState
     from pytest_orchestrator._plugin.told import Told
 
 OFF = "off"
@@ -61,6 +69,7 @@ class Settings:
         alone: Whether gates judge without asking what the gates before them said: on
             behalf of another session, or one lane by itself.
         of_run: Without agents: the folder of the run that has built the tree; may be empty.
+        command: How pytest was called, without the tests that were asked for.
     """
 
     session: str
@@ -71,6 +80,7 @@ class Settings:
     workspace: str
     alone: bool = False
     of_run: str = ""
+    command: str = "pytest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,8 @@ class Judged:
     key: str
     built: dict[str, str] = field(default_factory=dict)
     """The commits of the parts it judges; empty if it is a tree as it is."""
+    basis: dict[str, object] = field(default_factory=dict)
+    """What the key is the digest of, spelled out; kept in the ledger with the verdict."""
 
 
 class RunSession:
@@ -198,12 +210,15 @@ class RunSession:
 
         Raises:
             PhaseFailed: It failed.
+            BudgetSpent: It was ended by its budget.
             Blocked: It had to be parked.
         """
         part = Part(agent, phase)
         if not self.with_agents:
             return PhaseResult(agent, phase, "off", "", {})
         state = self.obtainer.part(part)
+        if spent := over_budget(self.plan, self.ledger.state(), part):
+            raise BudgetSpent(spent)
         if state.status == "failed":
             raise PhaseFailed(f"{part} failed after {_attempts(state)}:\n{state.reason}")
         if state.status == "parked":
@@ -214,7 +229,8 @@ class RunSession:
         """Get everything ready for a gate's tests.
 
         Raises:
-            Blocked: A gate before it has not passed; the message says which and why.
+            Blocked: A gate before it has not passed; the message says which, why, and what to do.
+            BudgetSpent: What it is to judge is unfinished, as a budget is spent.
         """
         if gate not in self._judged:
             self._judged[gate] = self._judged_tree(gate)
@@ -225,7 +241,9 @@ class RunSession:
         fresh = known.current == judged.key and known.opened_s >= state.session_started_s
         if not fresh or known.record is None or known.record.tests != tests:
             self.ledger.append(
-                GateOpened(gate=gate, key=judged.key, tests=tests, built=judged.built)
+                GateOpened(
+                    gate=gate, key=judged.key, tests=tests, built=judged.built, basis=judged.basis
+                )
             )
         return judged
 
@@ -234,32 +252,50 @@ class RunSession:
         if not self.with_agents:
             return False
         state = self.ledger.state()
-        parts = self.plan.judged_by(gate)
-        if any(
-            state.phase(p).status != "succeeded" or stale_work(self.plan, state, p) for p in parts
-        ):
+        if not self._is_built(state, gate):
             return False
         _, key = self.obtainer.key(state, gate)
         record = state.gate(gate).records.get(key)
         return record is not None and record.outcomes.get(test) is Outcome.PASSED
 
-    def record(self, gate: str, test: str, told: Told) -> None:
-        """Write down what one of a gate's tests says."""
-        if told.verdict is Outcome.BLOCKED and gate not in self._judged:
-            why = told.reason.removeprefix(BLOCKED)
-            self.ledger.append(GateBlocked(gate=gate, session=self.settings.session, reason=why))
-            return
-        key = (
-            self._judged[gate].key
-            if gate in self._judged
-            else self.ledger.state().gate(gate).current
+    def _is_built(self, state: RunState, gate: str) -> bool:
+        """Whether all that a gate judges is done."""
+        return all(
+            state.phase(p).status == "succeeded" and not stale_work(self.plan, state, p)
+            for p in self.plan.judged_by(gate)
         )
+
+    def record(self, gate: str, test: str, told: Told) -> None:
+        """Write down what one of a gate's tests says, or why the gate could not be asked."""
+        try:
+            key = self.open_gate(gate).key
+        except RunError as error:
+            # Whatever kept the test from starting: to the gate it is this.
+            self.ledger.append(
+                GateBlocked(
+                    gate=gate, session=self.settings.session, outcome=Outcome(error.verdict),
+                    reason=str(error).removeprefix(BLOCKED),
+                )
+            )  # fmt: skip
+            return
         self.ledger.append(
             GateTestFinished(
                 gate=gate, key=key, test=test, outcome=told.verdict, reason=told.reason,
                 findings=told.findings,
             )
         )  # fmt: skip
+
+    def verdict_now(self, gate: str) -> Outcome | None:
+        """What was said before of just what a gate would judge now; ``None``: nothing."""
+        state = self.ledger.state()
+        if not self.with_agents:
+            key = self._key_as_is(gate)
+        elif self._is_built(state, gate):
+            _, key = self.obtainer.key(state, gate)
+        else:
+            return None
+        record = state.gate(gate).records.get(key)
+        return record.verdict() if record else None
 
     def revisions(self, contract: str) -> dict[int, bytes]:
         """The exact bytes of every revision the run has of a contract; empty without a run."""
@@ -294,9 +330,10 @@ class RunSession:
         """What the agents have built, as far as this gate is concerned."""
         self.obtainer.gate(gate)
         state = self.ledger.state()
-        reason = why_blocked(self.plan, state, gate, session=self.settings.session)
-        if reason:
-            raise Blocked(f"{BLOCKED}{reason}")
+        if reason := why_blocked(self.plan, state, gate, session=self.settings.session):
+            raise Blocked(f"{BLOCKED}{reason}; {self._way_out(state, gate)}")
+        if reason := why_over_budget(self.plan, state, gate):
+            raise BudgetSpent(reason)
         tree, key = self.obtainer.key(state, gate)
         built = self.obtainer.built(state, gate)
         return Judged(self.workspaces.lay_out(tree, gate), key, built)
@@ -304,20 +341,28 @@ class RunSession:
     def _require_gates_before(self, gate: str) -> None:
         """Without agents: the gates before this one must have passed on this very tree."""
         state = self.ledger.state()
-        for before in gates_before(self.plan, gate):
-            if before in self.selected:
-                outcome, _ = standing(state, before, session=self.settings.session)
-            else:
-                record = state.gate(before).records.get(self._key_as_is(before))
-                outcome = record.verdict() if record else None
-            if outcome is not Outcome.PASSED:
-                phases = " or ".join(
-                    f"phase{p}" for p in sorted({self.plan.gates[g].phase for g in (before, gate)})
-                )
-                raise Blocked(
-                    f"{BLOCKED}{before} is {outcome or 'not judged for this tree'}; "
-                    f'run pytest -m "{phases}"'
-                )
+        known = {before: self._standing(state, before) for before in gates_before(self.plan, gate)}
+        left = [before for before, (outcome, _) in known.items() if outcome is not Outcome.PASSED]
+        if not left:
+            return
+        # One that is blocked itself says less than what blocks it.
+        before = min(left, key=lambda each: known[each][0] is Outcome.BLOCKED)
+        outcome, why = known[before]
+        because = f": {first_line(why)}" if why else ""
+        said = f"{before} is {outcome or 'not judged for this tree'}{because}"
+        raise Blocked(f"{BLOCKED}{said}; {self._way_out(state, gate)}")
+
+    def _standing(self, state: RunState, gate: str) -> tuple[Outcome | None, str]:
+        """What a gate says, and why: in this session or, without agents, of this very tree."""
+        if self.with_agents or gate in self.selected:
+            return standing(state, gate, session=self.settings.session)
+        record = state.gate(gate).records.get(self._key_as_is(gate))
+        return (record.verdict(), record.reason()) if record else (None, "")
+
+    def _way_out(self, state: RunState, gate: str) -> str:
+        before = gates_before(self.plan, gate)
+        known = {each: self._standing(state, each)[0] for each in before}
+        return how_to_unblock(self.plan, gate, known, command=self.settings.command)
 
     def _key_as_is(self, gate: str) -> str:
         return gate_key(self.plan, self.project, gate, self._tree_as_is)
