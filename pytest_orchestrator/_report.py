@@ -21,13 +21,15 @@ from pytest_orchestrator._domain.state import RunState
 from pytest_orchestrator._domain.verdict import ExitStatus, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from pytest_orchestrator._domain.plan import Part, Plan
     from pytest_orchestrator._domain.state import PhaseState
 
 REASON_WIDTH = 160
 """Characters of a reason in one line of the summary; the whole is in the ledger."""
+ADVICE_WIDTH = 600
+"""Characters of a reason that says what to do: to be copied, so it is cut only in despair."""
 SHOWN = 3
 """Findings of a gate in the summary."""
 
@@ -93,6 +95,34 @@ def summary_lines(
     if state.cost_usd:
         lines.append(f"cost: {state.cost_usd:.2f} USD")
     return lines
+
+
+def verdict_lines(state: RunState, gate: str) -> list[str]:
+    """All that is known of a gate: its verdict, what each test says, and what was judged."""
+    outcome, reason = standing(state, gate, session=state.session)
+    record, basis = state.gate(gate).record, state.gate(gate).basis
+    lines = [f"{gate} {outcome or 'NOT JUDGED'}" + (f": {first_line(reason)}" if reason else "")]
+    if record is None:
+        return lines
+    for test in sorted({*record.tests, *record.outcomes}):
+        lines.append(f"  {test} {record.outcomes.get(test, 'NOT JUDGED')}")
+        told = [str(each) for each in record.findings.get(test, ())]
+        told = told or record.reasons.get(test, "").splitlines()
+        lines += [f"    {each}" for each in told]
+    return [
+        *lines,
+        "judged:",
+        *(f"  {line}" for line in _basis_lines({"key": record.key, **basis})),
+    ]
+
+
+def _basis_lines(basis: Mapping[str, object]) -> Iterator[str]:
+    """What was judged, one thing on a line: ``tools.pytest: 9.0.1``."""
+    for name, value in basis.items():
+        if isinstance(value, dict):
+            yield from (f"{name}.{line}" for line in _basis_lines(value))
+        else:
+            yield f"{name}: {value}"
 
 
 def is_asked(state: RunState, gate: str) -> bool:
@@ -164,7 +194,9 @@ def _phase_line(part: str, phase: PhaseState, width: int) -> str:
 def _gate_line(state: RunState, gate: str, session: str, width: int) -> str:
     outcome, reason = standing(state, gate, session=session)
     record = state.gate(gate).record
-    told = _short(reason)
+    found = _found(state, gate) if outcome is Outcome.FAILED else []
+    width_of_it = REASON_WIDTH if outcome is Outcome.FAILED else ADVICE_WIDTH
+    told = _short(found[0] if found else reason, width_of_it)
     if outcome is None and record is not None:
         told = f"{len(record.outcomes)} test(s) ran, which is not all of them: no verdict"
     elif outcome is None:
@@ -177,14 +209,20 @@ def _gate_line(state: RunState, gate: str, session: str, width: int) -> str:
 
 def _more(state: RunState, gate: str, session: str) -> list[str]:
     """What else a gate has found, and where all of it is."""
-    record = state.gate(gate).record
-    if record is None or standing(state, gate, session=session)[0] is not Outcome.FAILED:
+    if standing(state, gate, session=session)[0] is not Outcome.FAILED:
         return []
-    found = [str(each) for _, findings in sorted(record.findings.items()) for each in findings]
+    found = _found(state, gate)
     lines = [_short(each) for each in found[1:SHOWN]]
     if len(found) > SHOWN:
         lines.append(f"… {len(found) - SHOWN} more: python -m pytest_orchestrator verdict {gate}")
     return lines
+
+
+def _found(state: RunState, gate: str) -> list[str]:
+    """All findings of a gate, by test."""
+    record = state.gate(gate).record
+    by_test = sorted(record.findings.items()) if record else []
+    return [str(each) for _, findings in by_test for each in findings]
 
 
 def _contract_line(plan: Plan, state: RunState, name: str, width: int) -> str:
@@ -200,7 +238,7 @@ def _called(revision: int) -> str:
     return f"revision {revision}" if revision else "draft"
 
 
-def _short(reason: str) -> str:
+def _short(reason: str, width: int = REASON_WIDTH) -> str:
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
     told = " ".join(lines[:2])
-    return told if len(told) <= REASON_WIDTH else f"{told[: REASON_WIDTH - 1]}…"
+    return told if len(told) <= width else f"{told[: width - 1]}…"

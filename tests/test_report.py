@@ -27,7 +27,7 @@ from pytest_orchestrator._domain.event import (
 from pytest_orchestrator._domain.state import RunState
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._report import (
-    REASON_WIDTH,
+    ADVICE_WIDTH,
     event_line,
     left_undone,
     not_passed,
@@ -181,7 +181,7 @@ def test_long_reason_is_cut() -> None:
     (line,) = summary_lines(PLAN, state, session="now", selected={"G1"})
 
     assert line.endswith("x…")
-    assert line.count("x") == REASON_WIDTH - 1
+    assert line.count("x") == ADVICE_WIDTH - 1
 
 
 def test_parts_that_are_left_undone_are_listed() -> None:

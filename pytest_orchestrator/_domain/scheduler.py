@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.plan import Plan, Task
     from pytest_orchestrator._domain.state import PhaseState, RunState
 
+BRIEF = 160
+"""Characters of a reason within another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -119,7 +122,7 @@ def why_blocked(plan: Plan, state: RunState, gate: str, *, session: str) -> str:
         outcome, reason = standing(state, before, session=session)
         if outcome is None:
             return f"{before} has not been judged"
-        told = f"{before} is {outcome}" + (f": {first_line(reason)}" if reason else "")
+        told = f"{before} is {outcome}" + (f": {brief(reason)}" if reason else "")
         if outcome is Outcome.BLOCKED:
             # Mostly by another gate before this one, which says more.
             blocked = blocked or told
@@ -241,3 +244,9 @@ def _is_there(state: RunState, task: Task, *, asking: Task) -> bool:
 def first_line(text: str) -> str:
     """The first line of a reason, without what a reader of a summary can do without."""
     return text.strip().split("\n", 1)[0].strip()
+
+
+def brief(text: str) -> str:
+    """As much of a reason as another reason has room for."""
+    line = first_line(text)
+    return line if len(line) <= BRIEF else f"{line[: BRIEF - 1]}…"

@@ -21,7 +21,7 @@ from pytest_orchestrator._domain.event import (
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Part, Plan
 from pytest_orchestrator._domain.scheduler import (
-    first_line,
+    brief,
     gates_before,
     how_to_unblock,
     over_budget,
@@ -91,8 +91,6 @@ class Judged:
     key: str
     built: dict[str, str] = field(default_factory=dict)
     """The commits of the parts it judges; empty if it is a tree as it is."""
-    basis: dict[str, object] = field(default_factory=dict)
-    """What the key is the digest of, spelled out; kept in the ledger with the verdict."""
 
 
 class RunSession:
@@ -241,9 +239,7 @@ class RunSession:
         fresh = known.current == judged.key and known.opened_s >= state.session_started_s
         if not fresh or known.record is None or known.record.tests != tests:
             self.ledger.append(
-                GateOpened(
-                    gate=gate, key=judged.key, tests=tests, built=judged.built, basis=judged.basis
-                )
+                GateOpened(gate=gate, key=judged.key, tests=tests, built=judged.built)
             )
         return judged
 
@@ -252,7 +248,10 @@ class RunSession:
         if not self.with_agents:
             return False
         state = self.ledger.state()
-        if not self._is_built(state, gate):
+        parts = self.plan.judged_by(gate)
+        if any(
+            state.phase(p).status != "succeeded" or stale_work(self.plan, state, p) for p in parts
+        ):
             return False
         _, key = self.obtainer.key(state, gate)
         record = state.gate(gate).records.get(key)
@@ -348,7 +347,7 @@ class RunSession:
         # One that is blocked itself says less than what blocks it.
         before = min(left, key=lambda each: known[each][0] is Outcome.BLOCKED)
         outcome, why = known[before]
-        because = f": {first_line(why)}" if why else ""
+        because = f": {brief(why)}" if why else ""
         said = f"{before} is {outcome or 'not judged for this tree'}{because}"
         raise Blocked(f"{BLOCKED}{said}; {self._way_out(state, gate)}")
 
