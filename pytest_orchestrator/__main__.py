@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pytest_orchestrator._commands import contracts, documents, proofs
+from pytest_orchestrator._commands import contracts, documents, proofs, verdicts
 from pytest_orchestrator._run.tool_client import NOT_JUDGED
 from pytest_orchestrator.errors import OrchestratorError
 
@@ -23,13 +23,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pytest_orchestrator",
-        description="Contracts, and proofs of gates. The orchestrator itself is a pytest plugin.",
+        description="Contracts, verdicts, and proofs of gates. The orchestrator itself is a pytest "
+        "plugin.",
         epilog="Exit status: 0 fine, 1 findings, 2 could not be judged.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     documents.add_to(commands)
     contracts.add_to(commands)
     proofs.add_to(commands)
+    verdicts.add_to(commands)
     one = commands.add_parser("carry-out")  # internal: one part or gate, in its own process
     one.add_argument("order")
     one.set_defaults(run=_carry_out)

@@ -17,18 +17,23 @@ from pytest_orchestrator._domain.event import (
     SourcesChanged,
     TaskParked,
 )
-from pytest_orchestrator._domain.scheduler import first_line, standing
+from pytest_orchestrator._domain.scheduler import first_line, over_budget, standing
 from pytest_orchestrator._domain.staleness import stale, stale_work
-from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator._domain.state import RunState
+from pytest_orchestrator._domain.verdict import ExitStatus, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator, Mapping
 
-    from pytest_orchestrator._domain.plan import Plan
-    from pytest_orchestrator._domain.state import PhaseState, RunState
+    from pytest_orchestrator._domain.plan import Part, Plan
+    from pytest_orchestrator._domain.state import PhaseState
 
 REASON_WIDTH = 160
 """Characters of a reason in one line of the summary; the whole is in the ledger."""
+ADVICE_WIDTH = 600
+"""Characters of a reason that says what to do: to be copied, so it is cut only in despair."""
+SHOWN = 3
+"""Findings of a gate in the summary."""
 
 
 def event_line(entry: Entry) -> str:  # noqa: C901 - one match over all events
@@ -65,7 +70,12 @@ def event_line(entry: Entry) -> str:  # noqa: C901 - one match over all events
 
 
 def summary_lines(
-    plan: Plan, state: RunState, *, session: str, selected: Collection[str] | None = None
+    plan: Plan,
+    state: RunState,
+    *,
+    session: str,
+    selected: Collection[str] | None = None,
+    unjudged: Collection[str] = (),
 ) -> list[str]:
     """The state of a run: its phases, then its gates, then its contracts.
 
@@ -75,15 +85,18 @@ def summary_lines(
         session: The session that asks.
         selected: The gates to tell about even if this session has not asked them; ``None``
             for all.
+        unjudged: Of these, those whose verdict of before does not hold any more.
     """
     parts = [str(p) for p in plan.parts if str(p) in state.phases]
     contracts = [name for name in plan.contracts if name in state.contracts]
     width = max(map(len, (*parts, *plan.gates, *contracts)), default=0)
     lines = [_phase_line(part, _as_it_stands(state, part), width) for part in parts]
     for gate in plan.gates:
-        asked = state.gate(gate).opened_s >= state.session_started_s or state.gate(gate).blocked
-        if asked or selected is None or gate in selected:
+        if gate in unjudged and not is_asked(state, gate):
+            lines.append(_gate_line(RunState(), gate, session, width))
+        elif is_asked(state, gate) or selected is None or gate in selected:
             lines.append(_gate_line(state, gate, session, width))
+            lines += [f"{'':<{width}}  {line}" for line in _more(state, gate, session)]
     lines += [_contract_line(plan, state, name, width) for name in contracts]
     if state.cost_usd:
         lines.append(f"cost: {state.cost_usd:.2f} USD")
@@ -100,6 +113,50 @@ def attempt_lines(state: RunState) -> list[str]:
     return [head, *(f"  {line}" for line in noticed)] if noticed else []
 
 
+def verdict_lines(state: RunState, gate: str) -> list[str]:
+    """All that is known of a gate: its verdict, what each test says, and what was judged."""
+    outcome, reason = standing(state, gate, session=state.session)
+    record, basis = state.gate(gate).record, state.gate(gate).basis
+    lines = [f"{gate} {outcome or 'NOT JUDGED'}" + (f": {first_line(reason)}" if reason else "")]
+    if record is None:
+        return lines
+    for test in sorted({*record.tests, *record.outcomes}):
+        lines.append(f"  {test} {record.outcomes.get(test, 'NOT JUDGED')}")
+        told = [str(each) for each in record.findings.get(test, ())]
+        told = told or record.reasons.get(test, "").splitlines()
+        lines += [f"    {each}" for each in told]
+    return [
+        *lines,
+        "judged:",
+        *(f"  {line}" for line in _basis_lines({"key": record.key, **basis})),
+    ]
+
+
+def _basis_lines(basis: Mapping[str, object]) -> Iterator[str]:
+    """What was judged, one thing on a line: ``tools.pytest: 9.0.1``."""
+    for name, value in basis.items():
+        if isinstance(value, dict):
+            yield from (f"{name}.{line}" for line in _basis_lines(value))
+        else:
+            yield f"{name}: {value}"
+
+
+def is_asked(state: RunState, gate: str) -> bool:
+    """Whether the session that took up the run last has asked a gate."""
+    known = state.gate(gate)
+    blocked = known.blocked is not None and known.blocked[0] == state.session
+    return blocked or known.opened_s >= state.session_started_s > 0.0
+
+
+def exit_line(status: int, verdicts: Mapping[str, Outcome | None]) -> str:
+    """Which of a session's verdicts its exit status stands for; empty if it is pytest's own."""
+    if status not in set(ExitStatus) or status in {ExitStatus.PASSED, ExitStatus.FAILED}:
+        return ""
+    said = ExitStatus(status).name
+    gates = [g for g, outcome in verdicts.items() if (outcome or "NOT_JUDGED") == said]
+    return f"exit status {status}: {said.replace('_', ' ')} {', '.join(gates)}".rstrip()
+
+
 def not_passed(state: RunState, session: str, gates: Collection[str]) -> tuple[str, ...]:
     """Those of the gates that have not passed, sorted."""
     return tuple(
@@ -109,20 +166,28 @@ def not_passed(state: RunState, session: str, gates: Collection[str]) -> tuple[s
     )
 
 
-def left_undone(plan: Plan, state: RunState, session: str) -> tuple[str, ...]:
+def left_undone(plan: Plan, state: RunState, session: str) -> tuple[tuple[str, Outcome], ...]:
     """The parts that did not succeed in a session, or whose work a contract has broken since.
 
     A part may fail after its test has passed: it is taken up again when a contract changes.
+    Each with what that makes of the session.
     """
     return tuple(
-        str(part)
+        (str(part), outcome)
         for part in plan.parts
-        if (
-            state.phase(part).status in {"failed", "parked"}
-            and state.phase(part).session == session
-        )
-        or stale_work(plan, state, part)
+        if (outcome := _undone(plan, state, part, session)) is not None
     )
+
+
+def _undone(plan: Plan, state: RunState, part: Part, session: str) -> Outcome | None:
+    phase = state.phase(part)
+    if stale_work(plan, state, part):
+        return Outcome.FAILED
+    if phase.session != session or phase.status not in {"failed", "parked"}:
+        return None
+    if phase.status == "parked":
+        return Outcome.BLOCKED
+    return Outcome.BUDGET if over_budget(plan, state, part) else Outcome.FAILED
 
 
 def _as_it_stands(state: RunState, part: str) -> PhaseState:
@@ -145,7 +210,9 @@ def _phase_line(part: str, phase: PhaseState, width: int) -> str:
 def _gate_line(state: RunState, gate: str, session: str, width: int) -> str:
     outcome, reason = standing(state, gate, session=session)
     record = state.gate(gate).record
-    told = _short(reason)
+    found = _found(state, gate) if outcome is Outcome.FAILED else []
+    width_of_it = REASON_WIDTH if outcome is Outcome.FAILED else ADVICE_WIDTH
+    told = _short(found[0] if found else reason, width_of_it)
     if outcome is None and record is not None:
         told = f"{len(record.outcomes)} test(s) ran, which is not all of them: no verdict"
     elif outcome is None:
@@ -154,6 +221,24 @@ def _gate_line(state: RunState, gate: str, session: str, width: int) -> str:
         asked = state.gate(gate).opened_s >= state.session_started_s
         told = "reused: nothing it judges has changed" if asked else "in an earlier session"
     return f"{gate:<{width}}  {outcome or 'NOT JUDGED':<12}  {told}".rstrip()
+
+
+def _more(state: RunState, gate: str, session: str) -> list[str]:
+    """What else a gate has found, and where all of it is."""
+    if standing(state, gate, session=session)[0] is not Outcome.FAILED:
+        return []
+    found = _found(state, gate)
+    lines = [_short(each) for each in found[1:SHOWN]]
+    if len(found) > SHOWN:
+        lines.append(f"… {len(found) - SHOWN} more: python -m pytest_orchestrator verdict {gate}")
+    return lines
+
+
+def _found(state: RunState, gate: str) -> list[str]:
+    """All findings of a gate, by test."""
+    record = state.gate(gate).record
+    by_test = sorted(record.findings.items()) if record else []
+    return [str(each) for _, findings in by_test for each in findings]
 
 
 def _contract_line(plan: Plan, state: RunState, name: str, width: int) -> str:
@@ -169,7 +254,7 @@ def _called(revision: int) -> str:
     return f"revision {revision}" if revision else "draft"
 
 
-def _short(reason: str) -> str:
+def _short(reason: str, width: int = REASON_WIDTH) -> str:
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
     told = " ".join(lines[:2])
-    return told if len(told) <= REASON_WIDTH else f"{told[: REASON_WIDTH - 1]}…"
+    return told if len(told) <= width else f"{told[: width - 1]}…"

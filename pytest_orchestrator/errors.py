@@ -9,6 +9,7 @@
         ├── Blocked       by a gate, a phase or a contract that is not there yet
         ├── Unverifiable  a tool, an image or a contract is missing on this machine
         ├── Infra         the machinery broke: runtime, trace store, disk
+        ├── BudgetSpent   an agent was ended by its budget, so what it built is unfinished
         ├── PhaseFailed   an agent did not get its phase done
         └── Cancelled     the session is stopping
 """
@@ -65,6 +66,12 @@ class Unverifiable(RunError):
 
 class Infra(RunError):
     """The machinery around the application broke, not the application."""
+
+
+class BudgetSpent(RunError):
+    """A part was ended by its budget; the message says what was spent, and which key to raise."""
+
+    verdict: ClassVar[str] = "BUDGET"
 
 
 class PhaseFailed(RunError):

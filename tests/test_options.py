@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_orchestrator import plugin
+from pytest_orchestrator._domain.verdict import ExitStatus
 from tests.project import Project
 
 WORKERS = pytest.mark.parametrize("mode", [("-n0",), ("-n2",)], ids=["n0", "n2"])
@@ -154,7 +155,7 @@ def test_another_tree_can_be_judged(project: Project, tmp_path: Path) -> None:
         (tmp_path / path).write_text("done")
 
     alone = project.run("-n0", "--agents=off", f"--workspace={tmp_path}", "-m", "phase2")
-    assert alone.ret == pytest.ExitCode.TESTS_FAILED
+    assert alone.ret == ExitStatus.BLOCKED
     assert 'run pytest -m "phase1 or phase2"' in told(alone)
 
     both = project.run("-n0", "--agents=off", f"--workspace={tmp_path}")

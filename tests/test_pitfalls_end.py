@@ -99,7 +99,7 @@ def test_first_failure_ends_the_agents_under_x(stubborn: Project) -> None:
 
     result = stubborn.run("-n2", "-x", timeout_s=2 * GONE_S)
 
-    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert result.parseoutcomes()["failed"] == 1
     stubborn.wait_until(lambda: not stubborn.alive())
     assert stubborn.started() == ["left-one"]

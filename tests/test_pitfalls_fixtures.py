@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator._domain.verdict import ExitStatus, Outcome
 from tests.project import GATE, Project
 
 VERIFY = "--agents=off"
@@ -171,6 +171,6 @@ def test_reused_verdict_does_not_hide_how_the_gate_came_down(project: Project) -
     result = project.run(*once)
 
     result.assert_outcomes(passed=2, errors=1)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.INFRA
     result.stdout.fnmatch_lines(["ERROR *::test_last - RuntimeError: the gate could not tidy up"])
     assert project.verdicts()["G1"] == "INFRA"

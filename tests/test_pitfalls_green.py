@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_orchestrator._domain.verdict import Outcome
+from pytest_orchestrator._domain.verdict import ExitStatus, Outcome
 from tests.project import GATE, Project
 
 MODES = [pytest.param("-n0", id="n0"), pytest.param("-n2", id="n2")]
@@ -58,7 +58,7 @@ def test_gate_without_tests_is_never_green(project: Project, mode: str, module: 
     result = project.run(mode, VERIFY)
 
     assert result.parseoutcomes()["passed"] == 2
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.NOT_JUDGED
     result.stdout.fnmatch_lines(["G2*NOT JUDGED*no test of it ran*"])
 
 
@@ -70,7 +70,7 @@ def test_gate_without_tests_is_not_green_when_its_phase_is_asked_for(project: Pr
     result = project.run("-n0", "--agents=nop", "-m", "phase1")
 
     result.assert_outcomes(passed=1)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.NOT_JUDGED
 
 
 # First trap of "falsely green": -m, -k and --lf leave a gate out.
@@ -82,9 +82,9 @@ def test_gate_that_was_left_out_and_never_judged_blocks(project: Project, mode: 
     result = project.run(mode, VERIFY, "-m", "phase2")
 
     result.assert_outcomes(errors=2, deselected=6 if mode == "-n0" else 0)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.BLOCKED
     result.stdout.fnmatch_lines(
-        ['*G1 is not judged for this tree; run pytest -m "phase1 or phase2"']
+        ['*G1 is not judged for this tree; run pytest --agents=off -m "phase1 or phase2"']
     )
 
 
@@ -98,7 +98,7 @@ def test_verdict_holds_only_for_the_tree_it_was_given_for(project: Project) -> N
     changed = project.run("-n0", VERIFY, "-m", "phase2")
 
     assert same.ret == pytest.ExitCode.OK
-    assert changed.ret == pytest.ExitCode.TESTS_FAILED
+    assert changed.ret == ExitStatus.BLOCKED
     changed.stdout.fnmatch_lines(["*blocked: G1 is not judged for this tree*"])
 
 
@@ -112,7 +112,7 @@ def test_lane_judged_by_itself_is_no_verdict_on_its_gate(project: Project) -> No
 
     alone.assert_outcomes(passed=1, deselected=7)
     assert alone.ret == pytest.ExitCode.OK
-    assert after.ret == pytest.ExitCode.TESTS_FAILED
+    assert after.ret == ExitStatus.BLOCKED
 
 
 # Pitfall 4.

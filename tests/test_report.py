@@ -30,7 +30,7 @@ from pytest_orchestrator._domain.event import (
 from pytest_orchestrator._domain.state import RunState
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._report import (
-    REASON_WIDTH,
+    ADVICE_WIDTH,
     attempt_lines,
     event_line,
     left_undone,
@@ -190,7 +190,7 @@ def test_long_reason_is_cut() -> None:
     (line,) = summary_lines(PLAN, state, session="now", selected={"G1"})
 
     assert line.endswith("x…")
-    assert line.count("x") == REASON_WIDTH - 1
+    assert line.count("x") == ADVICE_WIDTH - 1
 
 
 def test_attempts_are_told_once_each_and_by_whom() -> None:
@@ -228,7 +228,10 @@ def test_parts_that_are_left_undone_are_listed() -> None:
         ),
     )
 
-    assert ("left_phase2", "right_phase2") == left_undone(PLAN, state, "now")
+    assert left_undone(PLAN, state, "now") == (
+        ("left_phase2", Outcome.FAILED),
+        ("right_phase2", Outcome.FAILED),
+    )
 
 
 def test_gates_that_have_not_passed_are_listed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_orchestrator._domain.verdict import ExitStatus
 from tests.project import Project
 
 ALL_TASKS = ["left-one", "left-two", "right-one", "right-two"]
@@ -87,7 +88,7 @@ def test_verdict_of_a_gate_that_was_changed_is_not_taken_for_granted(project: Pr
 
     result = project.run("-n0", "-m", "phase2")
 
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.BLOCKED
     assert project.verdicts()["G1"] == "FAILED"
     result.stdout.fnmatch_lines(["G2*BLOCKED*G1 is FAILED*"])
     assert project.started() == ALL_TASKS

@@ -41,13 +41,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     contract.set_defaults(run=_print)
     for command in (listing, contract):
-        command.add_argument(
-            "--runbook", type=Path, default=Path("runbook.toml"), metavar="FILE",
-            help="outside of a task: whose runs are looked at (default: %(default)s)",
-        )  # fmt: skip
-        command.add_argument(
-            "--run-id", metavar="ID", help="outside of a task: which run (default: the newest)"
-        )
+        add_run_options(command, "outside of a task: ")
+
+
+def add_run_options(command: argparse.ArgumentParser, when: str = "") -> None:
+    """Let a command be told which run to look at."""
+    command.add_argument(
+        "--runbook", type=Path, default=Path("runbook.toml"), metavar="FILE",
+        help=f"{when}whose runs are looked at (default: %(default)s)",
+    )  # fmt: skip
+    command.add_argument("--run-id", metavar="ID", help=f"{when}which run (default: the newest)")
 
 
 def _revision(text: str) -> int:
@@ -80,7 +83,7 @@ def _list(asked: argparse.Namespace) -> int:
         return _call("list_contracts")
     from pytest_orchestrator._run.contract_tools import listing  # noqa: PLC0415 - on demand
 
-    plan, ledger = _newest_run(asked)
+    plan, ledger = newest_run(asked)
     print(listing(plan, ledger))  # noqa: T201
     return FINE
 
@@ -90,7 +93,7 @@ def _print(asked: argparse.Namespace) -> int:
         return _call("read_contract", name=asked.name, revision=asked.revision)
     from pytest_orchestrator._run.registry import Unpublished, find  # noqa: PLC0415 - on demand
 
-    plan, ledger = _newest_run(asked)
+    plan, ledger = newest_run(asked)
     try:
         _, data = find(plan, ledger, asked.name, asked.revision)
     except Unpublished as error:
@@ -110,7 +113,7 @@ def _call(tool: str, **arguments: object) -> int:
     return status
 
 
-def _newest_run(asked: argparse.Namespace) -> tuple[Plan, Ledger]:
+def newest_run(asked: argparse.Namespace) -> tuple[Plan, Ledger]:
     """The plan of a runbook, and the ledger of the run of it that was written to last.
 
     Raises:

@@ -126,11 +126,13 @@ class AgentResult:
         status: Whether the agent says it is done. The gate has the last word.
         reason: One sentence; empty only if it succeeded.
         usage: What it cost.
+        overspent: The key of the budget that ended it, e.g. ``"max_turns"``; empty if none did.
     """
 
     status: Literal["succeeded", "failed"]
     reason: str = ""
     usage: Usage = Usage()
+    overspent: str = ""
 
 
 @runtime_checkable

@@ -116,6 +116,8 @@ class PhaseFinished(_Event):
     reason: Reason = ""
     commit: str = ""
     """What the agent built; empty if it failed."""
+    overspent: str = ""
+    """The key of the budget that ended it, e.g. ``"max_wall_s"``; empty if none did."""
 
 
 class Revision(_Event):
@@ -153,6 +155,8 @@ class AttemptFinished(_Event):
     """What there is of the part now; empty if it failed."""
     seconds: float = 0.0
     cost_usd: float = 0.0
+    overspent: str = ""
+    """The key of the budget that ended it, e.g. ``"max_wall_s"``; empty if none did."""
 
 
 class TaskParked(_Event):
@@ -199,6 +203,8 @@ class GateOpened(_Event):
     tests: tuple[str, ...]
     built: dict[str, str] = Field(default_factory=dict)
     """What is judged: the commit of each part; empty if it is a tree as it is."""
+    basis: dict[str, object] = Field(default_factory=dict)
+    """What the key is the digest of, spelled out: tree, contracts, gate sources, tools."""
 
 
 class GateTestFinished(_Event):
@@ -221,6 +227,8 @@ class GateBlocked(_Event):
     gate: str
     session: str
     reason: Reason
+    outcome: Outcome = Outcome.BLOCKED
+    """What that makes of it: it is behind another gate, a budget is spent, something broke."""
 
 
 Event = Annotated[

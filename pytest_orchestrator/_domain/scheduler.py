@@ -10,10 +10,13 @@ from pytest_orchestrator._domain.staleness import stale_work
 from pytest_orchestrator._domain.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from pytest_orchestrator._domain.plan import Plan, Task
     from pytest_orchestrator._domain.state import PhaseState, RunState
+
+BRIEF = 160
+"""Characters of a reason within another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def standing(state: RunState, gate: str, *, session: str) -> tuple[Outcome | Non
     known = state.gate(gate)
     if known.blocked is not None:
         blocked_session, reason = known.blocked
-        return (Outcome.BLOCKED, reason) if blocked_session == session else (None, "")
+        return (known.blocked_as, reason) if blocked_session == session else (None, "")
     if known.record is None:
         return None, ""
     verdict = known.record.verdict()
@@ -119,13 +122,50 @@ def why_blocked(plan: Plan, state: RunState, gate: str, *, session: str) -> str:
         outcome, reason = standing(state, before, session=session)
         if outcome is None:
             return f"{before} has not been judged"
-        told = f"{before} is {outcome}" + (f": {first_line(reason)}" if reason else "")
+        told = f"{before} is {outcome}" + (f": {brief(reason)}" if reason else "")
         if outcome is Outcome.BLOCKED:
             # Mostly by another gate before this one, which says more.
             blocked = blocked or told
         elif outcome is not Outcome.PASSED:
             return told
     return blocked
+
+
+def how_to_unblock(
+    plan: Plan, gate: str, known: Mapping[str, Outcome | None], *, command: str
+) -> str:
+    """What to do about a gate that is blocked: how to have all it needs judged, and itself.
+
+    Args:
+        plan: The plan of this run.
+        gate: The gate.
+        known: The verdicts of the gates before it; ``None`` for those without one.
+        command: How pytest was called, without the tests that were asked for.
+    """
+    left = {before: outcome for before, outcome in known.items() if outcome is not Outcome.PASSED}
+    phases = sorted({plan.gates[each].phase for each in (*left, gate)})
+    run = f'run {command} -m "{" or ".join(f"phase{n}" for n in phases)}"'
+    is_judged = any(outcome not in {None, Outcome.BLOCKED} for outcome in left.values())
+    return f"see to that, then {run}" if is_judged else run
+
+
+def why_over_budget(plan: Plan, state: RunState, gate: str) -> str:
+    """Which part of what a gate judges has spent its budget unfinished; empty if none has."""
+    judged = plan.judged_by(gate)
+    told = (over_budget(plan, state, part) for part in plan.parts if part in judged)
+    return next(filter(None, told), "")
+
+
+def over_budget(plan: Plan, state: RunState, part: Part) -> str:
+    """How a part was ended by its budget, and which key of the runbook to raise; empty if not."""
+    phase = state.phase(part)
+    if phase.status != "failed" or not phase.overspent:
+        return ""
+    table = f"agents.{part.agent}.budget" if plan.agents[part.agent].budget else "budget"
+    return (
+        f"{part} has spent its budget unfinished: {first_line(phase.reason)}; "
+        f"raise {phase.overspent} in [{table}] of the runbook"
+    )
 
 
 def missing_for(
@@ -204,3 +244,9 @@ def _is_there(state: RunState, task: Task, *, asking: Task) -> bool:
 def first_line(text: str) -> str:
     """The first line of a reason, without what a reader of a summary can do without."""
     return text.strip().split("\n", 1)[0].strip()
+
+
+def brief(text: str) -> str:
+    """As much of a reason as another reason has room for."""
+    line = first_line(text)
+    return line if len(line) <= BRIEF else f"{line[: BRIEF - 1]}…"

@@ -54,6 +54,8 @@ class PhaseState:
     """Attempts so far, by task."""
     died: int = 0
     """How often whoever carried it out has died, in the session that claimed it last."""
+    overspent: str = ""
+    """The key of the budget that ended the last attempt, or all of it; empty if none did."""
     mends: int = 0
     """Attempts at what a changed contract had broken, in the session that claimed it last."""
     parked: dict[str, str] = field(default_factory=dict)
@@ -108,6 +110,10 @@ class GateState:
     """The commits it was opened for last, by part."""
     blocked: tuple[str, str] | None = None
     """Session and reason, if the last thing known is that it could not judge."""
+    blocked_as: Outcome = Outcome.BLOCKED
+    """What it is if it could not judge."""
+    basis: dict[str, object] = field(default_factory=dict)
+    """What it was opened for last, spelled out; empty if nobody has."""
 
     @property
     def record(self) -> GateRecord | None:
@@ -197,7 +203,7 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - 
             reconciles = {**state.reconciles, event.task: event.reconciles}
             state = replace(state, tasks_done=tasks_done, in_hand=in_hand, reconciles=reconciles)
             mends = phase.mends + bool(event.reconciles)
-            phase = replace(phase, attempts=attempts, mends=mends)
+            phase = replace(phase, attempts=attempts, mends=mends, overspent="")
             return _with_phase(state, event.part, phase)
         case AttemptFinished():
             done = {event.task} if event.status == "succeeded" else set()
@@ -205,7 +211,8 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - 
             tasks_done = state.tasks_done - {event.task} | done
             state = replace(state, cost_usd=spent, tasks_done=tasks_done)
             phase = state.phase(event.part)
-            phase = replace(phase, reason=event.reason, built=event.commit or phase.built)
+            built = event.commit or phase.built
+            phase = replace(phase, reason=event.reason, built=built, overspent=event.overspent)
             if done:
                 state = _rests_on(state, event)
             return _with_phase(state, event.part, phase)
@@ -229,7 +236,8 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - 
         case GateTestFinished():
             return _judged(state, entry, event)
         case GateBlocked():
-            gate = replace(state.gate(event.gate), blocked=(event.session, event.reason))
+            blocked = (event.session, event.reason)
+            gate = replace(state.gate(event.gate), blocked=blocked, blocked_as=event.outcome)
             return replace(state, gates={**state.gates, event.gate: gate})
 
 
@@ -298,6 +306,7 @@ def _claimed(state: RunState, entry: Entry, event: NodeClaimed) -> RunState:
         reason=reason,
         commit=before.commit,
         built=before.built,
+        overspent=before.overspent if died_on_it else "",
         attempts=before.attempts,
         died=died,
         mends=before.mends if before.session == event.session else 0,
@@ -315,6 +324,7 @@ def _finished(state: RunState, entry: Entry, event: PhaseFinished) -> RunState:
         reason=event.reason,
         commit=event.commit or before.commit,
         built=event.commit or before.built,
+        overspent=event.overspent,
         session=event.session,
         finished_s=entry.at_s,
     )
@@ -331,6 +341,7 @@ def _opened(state: RunState, entry: Entry, event: GateOpened) -> RunState:
         current=event.key,
         opened_s=entry.at_s,
         built=event.built,
+        basis=event.basis,
         blocked=None,
     )
     return replace(state, gates={**state.gates, event.gate: gate})

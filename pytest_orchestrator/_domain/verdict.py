@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator.errors import GateFailed
@@ -38,6 +38,35 @@ something: installs a tool, grants a budget. Then what may go away by itself, so
 whoever tries again on ``INFRA`` alone never tries in vain. ``BLOCKED`` follows from
 another one, and hides none.
 """
+
+
+class ExitStatus(IntEnum):
+    """What a session ends with; 0 only if all that it was to judge has passed.
+
+    ``FAILED`` is what pytest itself says of failed tests; the others are beyond
+    pytest's own, which end at 5.
+    """
+
+    PASSED = 0
+    FAILED = 1
+    BLOCKED = 10
+    UNVERIFIABLE = 11
+    INFRA = 12
+    BUDGET = 13
+    NOT_JUDGED = 14
+
+
+def exit_status(outcomes: Iterable[Outcome | None]) -> ExitStatus:
+    """What a session ends with, by all that it was to judge; ``None`` was not judged.
+
+    What was not judged comes after all that may have kept it from being judged, and
+    before ``BLOCKED``, which may follow from it.
+    """
+    known = set(outcomes)
+    speaks = worst(outcome for outcome in known if outcome is not None)
+    if None in known and speaks in {Outcome.BLOCKED, Outcome.PASSED}:
+        return ExitStatus.NOT_JUDGED
+    return ExitStatus[speaks.name]
 
 
 def worst(outcomes: Iterable[Outcome]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from hashlib import sha256
 from pathlib import Path
@@ -35,6 +36,10 @@ NEUTRAL = frozenset(
      "of_run", "rejudge"}
 )  # fmt: skip
 """Options that say who works, where, and what is judged, but not how."""
+SAME_RUN = ("agents", "runbook", "workspace", "run_id")
+"""Options without which another session works on another run, or on another tree."""
+PLUGINS = ("starter", "items", "controller", "terminal", "filler")
+"""What a session with a runbook is made of; without one of them, gates would not be judged."""
 
 
 def activate(config: pytest.Config) -> None:
@@ -47,6 +52,7 @@ def activate(config: pytest.Config) -> None:
     ledger_key.take()
     plan, project = load(config)
     _check_options(config, plan)
+    _check_plugins(config)
     told = getattr(config, "workerinput", {}).get("orchestrator")
     guess = config.stash.get(GUESS_KEY, None)
     settings = Settings(**told) if told else make_settings(config, plan, project)
@@ -94,6 +100,7 @@ def make_settings(config: pytest.Config, plan: Plan, project: Project) -> Settin
         of_run=config.getoption("orchestrator_of_run") or "",
         rejudge=config.getoption("orchestrator_rejudge"),
         options=_judging_options(config),
+        command=_command(config),
     )
 
 
@@ -105,6 +112,13 @@ def _judging_options(config: pytest.Config) -> dict[str, str]:
         for name, value in sorted(given.items())
         if name.removeprefix(OURS) not in NEUTRAL
     }
+
+
+def _command(config: pytest.Config) -> str:
+    """How pytest was called, as far as it is about the run and not about which tests."""
+    asked = {name: config.getoption(f"orchestrator_{name}") for name in SAME_RUN}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items() if value]
+    return shlex.join(["pytest", *options])
 
 
 def workers_for(config: pytest.Config) -> int | None:
@@ -182,6 +196,16 @@ def _check_options(config: pytest.Config, plan: Plan) -> None:
         for name in asked:
             if name is not None and name not in known:
                 raise pytest.UsageError(f"{kind}={name}: the runbook has {', '.join(known)}")
+
+
+def _check_plugins(config: pytest.Config) -> None:
+    """Refuse to work with half of this plugin: tests would pass that nobody takes for a gate's."""
+    for name in PLUGINS:
+        if config.pluginmanager.is_blocked(f"orchestrator-{name}"):
+            raise pytest.UsageError(
+                f"-p no:orchestrator-{name} would let gates pass unjudged; leave it out, or do "
+                "without the whole plugin: -p no:orchestrator"
+            )
 
 
 def _markers(plan: Plan) -> list[str]:

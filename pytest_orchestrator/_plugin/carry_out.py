@@ -95,7 +95,7 @@ class _Run:
         tree = workspaces.lay_out(self.order.tree, gate)
         folder = _fresh(self.folder / "judged" / gate)
         state = judge(self.project, tree, [self.plan.gates[gate]], folder, run=self.folder)
-        record = state.gate(gate).record
+        known, record = state.gate(gate), state.gate(gate).record
         if changed := (
             sources.changed(self.ledger, self.order.session)
             or workspaces.changed(self.order.tree, gate)
@@ -105,6 +105,11 @@ class _Run:
         if judges.changed or judges.sources(gate) != basis.sources:
             reason = f"what judges {gate} was changed in the meantime; run it again"
             self._write(GateBlocked(gate=gate, session=self.order.session, reason=reason))
+            return
+        if known.blocked is not None:
+            _, reason = known.blocked
+            outcome, session = known.blocked_as, self.order.session
+            self._write(GateBlocked(gate=gate, session=session, outcome=outcome, reason=reason))
             return
         if record is None or not record.tests:
             reason = f"{self.plan.gates[gate].tests} has no tests of {gate}: it cannot pass"

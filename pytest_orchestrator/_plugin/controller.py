@@ -15,14 +15,25 @@ from _pytest.mark.expression import Expression
 from pytest_orchestrator._domain.event import GateTestFinished, SessionCancelled
 from pytest_orchestrator._domain.order import Item, item_graph
 from pytest_orchestrator._domain.plan import Part
-from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator._report import attempt_lines, left_undone, not_passed, summary_lines
+from pytest_orchestrator._domain.scheduler import standing
+from pytest_orchestrator._domain.verdict import Outcome, exit_status
+from pytest_orchestrator._plugin import told
+from pytest_orchestrator._plugin.told import Told
+from pytest_orchestrator._report import (
+    attempt_lines,
+    exit_line,
+    is_asked,
+    left_undone,
+    not_passed,
+    summary_lines,
+)
 from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator.errors import OrchestratorError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from pytest_orchestrator._domain.order import Graph
@@ -32,6 +43,11 @@ if TYPE_CHECKING:
     from pytest_orchestrator._plugin.session import RunSession
 
 TICK_S = 0.4
+JUDGING = frozenset(
+    {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}
+)
+"""pytest's own ends of a session that the verdicts have a say in."""
+SHOWS = ("showfixtures", "show_fixtures_per_test", "cacheshow", "markers")
 
 
 class Controller:
@@ -48,7 +64,11 @@ class Controller:
         self.items = items
         self.config = config
         self._seen = 0
+        self.broken = 0
+        """How many modules could not be collected."""
         self._failures = 0
+        self._reported: set[Outcome] = set()
+        """The verdicts of all tests that have not passed, also of those that are no gate's."""
         session.tick = self.tell
 
     @property
@@ -91,8 +111,16 @@ class Controller:
         """Tell what is new; stop the agents too when ``-x`` stops the session."""
         self.tell()
         self._failures += report.failed
+        verdict = dict(report.user_properties).get(told.VERDICT)
+        if report.failed or (report.skipped and verdict):
+            self._reported.add(Outcome(str(verdict)) if verdict else Outcome.FAILED)
         if self.orchestrating and self._enough_failures():
             self.cancel(f"stopping after {self._failures} failure(s)")
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count the modules that could not be collected; xdist tells of each once."""
+        self.broken += report.failed
 
     def _enough_failures(self) -> bool:
         most: int = self.config.getoption("maxfail") or 0
@@ -103,48 +131,96 @@ class Controller:
         if self.orchestrating:
             self.cancel("interrupted")
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """Give green only to a session whose gates have passed, and whose phases stand."""
-        if not self.orchestrating:
-            return
-        self._end_runners()
-        clean = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-        reached = self.session.sources_changed()
-        if exitstatus in clean and (reached or self.not_passed() or self._left_undone()):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self.orchestrating:
+            self._end_runners()
+        yield
+        session.exitstatus = self._exit_status(session.exitstatus)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         """Give the run back, when the last word has been printed."""
         self.session.end()
 
-    def not_passed(self) -> tuple[str, ...]:
-        """The gates this session was to judge and that have not passed, empty ones included."""
+    def _exit_status(self, ended: int) -> int:
+        """What to end with, where pytest would have ended with ``ended``."""
+        judging = {*JUDGING, pytest.ExitCode.INTERRUPTED} if self.stopped_early else JUDGING
+        if ended not in judging or self._only_shows:
+            return ended
+        outcomes = self._outcomes()
+        if self.broken or (ended == pytest.ExitCode.TESTS_FAILED and not self._reported):
+            outcomes.add(Outcome.FAILED)
+        return exit_status(outcomes) or ended
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether ``-x`` or ``--maxfail`` has ended it, which only xdist calls an interruption."""
+        return False
+
+    @property
+    def _only_shows(self) -> bool:
+        """Whether pytest was asked for something else than its tests."""
+        return any(self.config.getoption(name, None) for name in SHOWS)
+
+    def _outcomes(self) -> set[Outcome | None]:
+        """All that this session was to judge or to carry out, by what became of it."""
+        verdicts = self._verdicts().values()
+        reached = self.orchestrating and self.session.sources_changed()
+        return {
+            *self._reported, *verdicts, *self._left_undone(), *([Outcome.INFRA] if reached else ())
+        }  # fmt: skip
+
+    def _verdicts(self) -> dict[str, Outcome | None]:
+        """What the gates say that this session was to judge; ``None`` is said by empty ones too."""
         if self.config.getoption("orchestrator_lane"):
-            return ()
-        state = self.session.ledger.state()
-        expected = self.session.selected | self._whole_gates()
-        return not_passed(state, self.session.settings.session, expected)
+            return {}
+        expected = sorted(self.session.selected | self._asked_gates())
+        if not self.orchestrating:
+            return dict.fromkeys(expected)
+        return {gate: self._verdict(gate) for gate in expected}
 
-    def _left_undone(self) -> tuple[str, ...]:
+    def _verdict(self, gate: str) -> Outcome | None:
         session = self.session
-        if not session.with_agents:
-            return ()
-        return left_undone(session.plan, session.ledger.state(), session.settings.session)
+        state = session.ledger.state()
+        if is_asked(state, gate):
+            outcome, _ = standing(state, gate, session=session.settings.session)
+            return outcome
+        # No test of it has run; that it passed before counts if nothing has changed since.
+        return session.verdict_now(gate)
 
-    def _whole_gates(self) -> frozenset[str]:
-        """The gates whose modules were asked for as a whole; one without tests is not passed."""
-        options = ("keyword", "deselect", "lf", "orchestrator_gates", "ignore")
-        if any(self.config.getoption(name, None) for name in options):
-            return frozenset()
-        asked = [(self.config.invocation_params.dir / a).resolve() for a in self.config.args]
+    def _left_undone(self) -> set[Outcome]:
+        session = self.session
+        if not (session.with_agents and self.orchestrating):
+            return set()
+        state = session.ledger.state()
+        return {undone for _, undone in left_undone(session.plan, state, session.settings.session)}
+
+    def _asked_gates(self) -> frozenset[str]:
+        """The gates whose modules were asked for, by path, ``-m`` and ``--gate``.
+
+        What else leaves tests out, leaves them out of a gate's verdict: ``-k``,
+        ``--deselect``, ``--ignore``, ``--lf`` and plugins do not unask a gate.
+        """
+        named = set(self.config.getoption("orchestrator_gates"))
+        asked = [path for argument in self.config.args for path in self._places(argument)]
         return frozenset(
             gate.name
             for gate in self.session.plan.gates.values()
             if any((self.session.project.root / gate.tests).is_relative_to(a) for a in asked)
             and self._is_marked(gate)
+            and gate.name in (named or {gate.name})
         )
+
+    def _places(self, argument: str) -> tuple[Path, ...]:
+        """Where an argument points to; with ``--pyargs`` it may be a module's name."""
+        argument = argument.split("::", maxsplit=1)[0]
+        place = (self.config.invocation_params.dir / argument).resolve()
+        if not self.config.option.pyargs or place.exists():
+            return (place,)
+        module = self.config.rootpath / argument.replace(".", "/")
+        return module, module.with_name(f"{module.name}.py")
 
     def _is_marked(self, gate: Gate) -> bool:
         """Whether ``-m`` asks for the tests of a gate, by the markers each of them has."""
@@ -152,25 +228,38 @@ class Controller:
         asked = Expression.compile(self.config.getoption("markexpr") or "gate")
         return asked.evaluate(lambda name, /, **_: name in markers)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int
+    ) -> None:
         """Say what became of phases and gates."""
-        if not self.orchestrating:
+        status = self._exit_status(exitstatus)
+        ended = exit_line(status, self._verdicts())
+        if not (self.orchestrating or ended):
             return
         self.tell()
         terminalreporter.ensure_newline()
         terminalreporter.section("orchestrator")
-        state = self.session.ledger.state()
-        for line in summary_lines(
-            self.session.plan,
-            state,
-            session=self.session.settings.session,
-            selected=self.session.selected | self._whole_gates(),
-        ):
+        for line in self._summary():
             terminalreporter.write_line(line)
-        for line in attempt_lines(state):
-            terminalreporter.write_line(line)
-        if self.session.with_agents:
+        if self.orchestrating:
+            for line in attempt_lines(self.session.ledger.state()):
+                terminalreporter.write_line(line)
+        if self.session.with_agents and self.orchestrating:
             self._tell_folders(terminalreporter)
+        if ended:
+            terminalreporter.write_line(ended)
+
+    def _summary(self) -> list[str]:
+        if not self.orchestrating:
+            return []
+        session, verdicts = self.session, self._verdicts()
+        return summary_lines(
+            session.plan,
+            session.ledger.state(),
+            session=session.settings.session,
+            selected=verdicts,
+            unjudged=[gate for gate, outcome in verdicts.items() if outcome is None],
+        )
 
     def _tell_folders(self, terminalreporter: pytest.TerminalReporter) -> None:
         folder = self.session.folder
@@ -213,7 +302,6 @@ class XdistController(Controller):
         self._graph: Graph | None = None
         self._dsession: Any = config.pluginmanager.getplugin("dsession")
         self._stopped = threading.Event()
-        self._broken = 0
 
     def start(self) -> None:
         """Tick inside xdist's own loop, which is where printing is safe."""
@@ -274,14 +362,9 @@ class XdistController(Controller):
         """Let xdist end the session."""
         self._dsession.shouldstop = reason
 
-    @pytest.hookimpl
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Count the modules that could not be collected; xdist tells of each once."""
-        self._broken += report.failed
-
     def collection_errors(self) -> int:
         """No agent starts on a broken suite, just as no test does without xdist."""
-        return 0 if self.config.option.continue_on_collection_errors else self._broken
+        return 0 if self.config.option.continue_on_collection_errors else self.broken
 
     @pytest.hookimpl
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
@@ -293,9 +376,7 @@ class XdistController(Controller):
             report.outcome = "rerun"
             report.longrepr = f"{report.longrepr}; it is run again (crash {times})"
             return
-        gate = self._gate_of(crashitem)
-        if gate:
-            self._record_crash(gate, crashitem)
+        self._say_infra(report, f"{crashitem} took its worker down again and again")
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -304,48 +385,65 @@ class XdistController(Controller):
         if ended == "rerun" and report.when not in {"setup", "call", "teardown"}:
             self._forget_in_junit(report)
         super().pytest_runtest_logreport(report)
+        if report.failed and report.when not in {"setup", "call", "teardown"}:
+            self._tear_down(report)
         if report.failed and self._enough_failures() and not self._dsession.shouldstop:
             # xdist itself counts no crash as a failure.
             self.stop(f"stopping after {self._failures} failures")
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """As without xdist; what no worker was left to run is reported and never green."""
         self._stopped.set()
         to_the_end = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
-        if self.scheduling is not None and exitstatus in to_the_end:
-            undecided = self.scheduling.undecided()
-            if undecided:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            for nodeid, crashed in undecided.items():
+        if self.scheduling is not None and session.exitstatus in to_the_end:
+            for nodeid, crashed in self.scheduling.undecided().items():
                 self._report_not_run(nodeid, crashed=crashed)
-        super().pytest_sessionfinish(session, exitstatus)
+        return (yield from super().pytest_sessionfinish(session))
+
+    @property
+    def stopped_early(self) -> bool:
+        """Here it is so called."""
+        return self._enough_failures() and str(self._dsession.shouldstop).startswith("stopping")
 
     def _report_not_run(self, nodeid: str, *, crashed: bool) -> None:
-        why = "its worker crashed" if crashed else "no worker was left to run it"
+        why = f"not run: {'its worker crashed' if crashed else 'no worker was left to run it'}"
         location = (nodeid.split("::", maxsplit=1)[0], None, nodeid)
         failed = pytest.TestReport(
             nodeid=nodeid, location=location, keywords={}, when="setup", outcome="failed",
-            longrepr=f"not run: {why}",
+            longrepr=why,
         )  # fmt: skip
+        self._say_infra(failed, why)
+        self.config.hook.pytest_runtest_logreport(report=failed)
+        self._tear_down(failed)
+
+    def _tear_down(self, failed: pytest.TestReport) -> None:
+        """Close a report that no worker closes; only then does JUnit take its properties."""
         torn_down = pytest.TestReport(
-            nodeid=nodeid, location=location, keywords={}, when="teardown", outcome="passed",
-            longrepr=None,
+            nodeid=failed.nodeid, location=failed.location, keywords={}, when="teardown",
+            outcome="passed", longrepr=None, user_properties=failed.user_properties,
         )  # fmt: skip
-        for report in (failed, torn_down):
-            self.config.hook.pytest_runtest_logreport(report=report)
+        if hasattr(failed, "node"):
+            vars(torn_down)["node"] = failed.node
+        self.config.hook.pytest_runtest_logreport(report=torn_down)
+
+    def _say_infra(self, report: pytest.TestReport, why: str) -> None:
+        """A gate's test that nobody could run has judged nothing, and its gate knows why."""
+        gate = self._gate_of(report.nodeid)
+        if not gate:
+            return
+        said = Told(Outcome.INFRA, why)
+        report.user_properties += said.properties(gate)
+        key = self.session.ledger.state().gate(gate).current
+        self.session.ledger.append(
+            GateTestFinished(
+                gate=gate, key=key, test=report.nodeid, outcome=said.verdict, reason=said.reason
+            )
+        )
 
     def _gate_of(self, nodeid: str) -> str:
         items = self._graph.items if self._graph else ()
         return next((item.gate for item in items if item.nodeid == nodeid), "")
-
-    def _record_crash(self, gate: str, nodeid: str) -> None:
-        key = self.session.ledger.state().gate(gate).current
-        event = GateTestFinished(
-            gate=gate, key=key, test=nodeid, outcome=Outcome.INFRA,
-            reason=f"{nodeid} took its worker down again and again",
-        )  # fmt: skip
-        self.session.ledger.append(event)
 
     def _forget_in_junit(self, report: pytest.TestReport) -> None:
         """Take out the nameless test case that the JUnit plugin has opened for the crash."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TOLD_KEY: pytest.StashKey[Told] = pytest.StashKey()
 """What a test that is under way has said so far; anew for each time it is run."""
+CALLED_KEY: pytest.StashKey[bool] = pytest.StashKey()
+"""Whether a test itself has been run, and not only what it is set up with."""
 UNCHANGED = "reused: it passed before on just what it would judge now"
 AGREEMENT, CONSUMPTION = "agreement", "consumption"
 PER_CONSUMER = frozenset((AGREEMENT, CONSUMPTION))
@@ -160,8 +162,15 @@ class Items:
         if call.when != "setup":
             said = item.stash.get(TOLD_KEY, said).or_worse(said)
         item.stash[TOLD_KEY] = said
-        if gate or isinstance(error, OrchestratorError):
+        item.stash[CALLED_KEY] = call.when == "call" or (
+            call.when == "teardown" and item.stash.get(CALLED_KEY, False)
+        )
+        # --setup-only, and who knows what plugins: a test that was not called has not passed.
+        is_over = item.stash[CALLED_KEY] or said.verdict is not Outcome.PASSED
+        if (gate and is_over) or isinstance(error, OrchestratorError):
             report.user_properties += said.properties(gate)
+        elif gate:
+            report.user_properties.append((told.GATE, gate))
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -176,12 +185,14 @@ class Items:
             self._run_again.add(report.nodeid)
         elif report.when == "setup":
             self._run_again.discard(report.nodeid)
-        elif (
-            report.when == "teardown"
-            and told.REUSED not in properties
-            and report.nodeid not in self._run_again
-        ):
+        elif report.when == "teardown" and self._counts(report):
             self.session.record(str(gate), report.nodeid, Told.read(properties))
+
+    def _counts(self, report: pytest.TestReport) -> bool:
+        """Whether a test's end says something new of its gate."""
+        properties = dict(report.user_properties)
+        is_told = told.VERDICT in properties and told.REUSED not in properties
+        return is_told and report.nodeid not in self._run_again
 
     def refuse_all(self, reason: str) -> None:
         """Let no test start that has to do with the run."""

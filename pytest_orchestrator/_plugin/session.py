@@ -22,7 +22,15 @@ from pytest_orchestrator._domain.event import (
 from pytest_orchestrator._domain.phase import PhaseResult
 from pytest_orchestrator._domain.plan import Part, Plan
 from pytest_orchestrator._domain.reuse import has_passed, is_done
-from pytest_orchestrator._domain.scheduler import gates_before, standing, why_blocked
+from pytest_orchestrator._domain.scheduler import (
+    brief,
+    gates_before,
+    how_to_unblock,
+    over_budget,
+    standing,
+    why_blocked,
+    why_over_budget,
+)
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._plugin.referee import ContractReferee
 from pytest_orchestrator._run.gate_key import AsIs, Judges, opening
@@ -34,7 +42,7 @@ from pytest_orchestrator._run.registry import Registry, snapshots_of
 from pytest_orchestrator._run.seal import Sources
 from pytest_orchestrator._run.watch import GRACE_S
 from pytest_orchestrator._run.workspace import STORE, Workspaces, attempts_in, rewritten
-from pytest_orchestrator.errors import Blocked, Infra, PhaseFailed
+from pytest_orchestrator.errors import Blocked, BudgetSpent, Infra, PhaseFailed, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,6 +76,7 @@ class Settings:
         of_run: Without agents: the folder of the run that has built the tree; may be empty.
         rejudge: Whether gates are judged although nothing has changed.
         options: Other options of pytest that change what gates do, by name.
+        command: How pytest was called, without the tests that were asked for.
     """
 
     session: str
@@ -80,6 +89,7 @@ class Settings:
     of_run: str = ""
     rejudge: bool = False
     options: dict[str, str] = field(default_factory=dict)
+    command: str = "pytest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,12 +256,15 @@ class RunSession:
 
         Raises:
             PhaseFailed: It failed.
+            BudgetSpent: It was ended by its budget.
             Blocked: It had to be parked.
         """
         part = Part(agent, phase)
         if not self.with_agents:
             return PhaseResult(agent, phase, "off", "", {})
         state = self.obtainer.part(part)
+        if spent := over_budget(self.plan, self.ledger.state(), part):
+            raise BudgetSpent(spent)
         if state.status == "failed":
             raise PhaseFailed(f"{part} failed after {_attempts(state)}:\n{state.reason}")
         if state.status == "parked":
@@ -262,7 +275,8 @@ class RunSession:
         """Get everything ready for a gate's tests.
 
         Raises:
-            Blocked: A gate before it has not passed; the message says which and why.
+            Blocked: A gate before it has not passed; the message says which, why, and what to do.
+            BudgetSpent: What it is to judge is unfinished, as a budget is spent.
             Infra: What judges is not what it was before agents began.
         """
         if gate not in self._judged:
@@ -306,23 +320,23 @@ class RunSession:
         return self.obtainer.basis(state, gate).key
 
     def record(self, gate: str, test: str, told: Told) -> None:
-        """Write down what one of a gate's tests says."""
-        if told.verdict is Outcome.BLOCKED and gate not in self._judged:
-            why = told.reason.removeprefix(BLOCKED)
-            self.ledger.append(GateBlocked(gate=gate, session=self.settings.session, reason=why))
+        """Write down what one of a gate's tests says, or why the gate could not be asked."""
+        try:
+            self.open_gate(gate)
+        except RunError as error:
+            # Whatever kept the test from starting: to the gate it is this.
+            self.ledger.append(
+                GateBlocked(
+                    gate=gate, session=self.settings.session, outcome=Outcome(error.verdict),
+                    reason=str(error).removeprefix(BLOCKED),
+                )
+            )  # fmt: skip
             return
         self._reopen_if_changed(gate)
-        key = (
-            self._judged[gate].key
-            if gate in self._judged
-            else self.ledger.state().gate(gate).current
-        )
-        outcome, reason = told.verdict, told.reason
-        if outcome is Outcome.PASSED and (changed := self.sources_changed()):
-            outcome, reason = Outcome.INFRA, changed
         event = GateTestFinished(
-            gate=gate, key=key, test=test, outcome=outcome, reason=reason, findings=told.findings
-        )
+            gate=gate, key=self._judged[gate].key, test=test, outcome=told.verdict,
+            reason=told.reason, findings=told.findings,
+        )  # fmt: skip
         self._write(event)
         record = self.ledger.state().gate(gate).record
         if record is None or record.verdict() is not Outcome.PASSED:
@@ -369,6 +383,13 @@ class RunSession:
         with self._git_as_is() as git:
             return rewritten(git, self._snapshots[gate])
 
+    def verdict_now(self, gate: str) -> Outcome | None:
+        """What was said before of just what a gate would judge now; ``None``: nothing."""
+        state = self.ledger.state()
+        key = self.key(state, gate)
+        record = state.gate(gate).records.get(str(key))
+        return record.verdict() if record else None
+
     def revisions(self, contract: str) -> dict[int, bytes]:
         """The exact bytes of every revision the run has of a contract; empty without a run."""
         if self.record_of_work is None:
@@ -413,9 +434,10 @@ class RunSession:
         """What the agents have built, as far as this gate is concerned."""
         self.obtainer.gate(gate)
         state = self.ledger.state()
-        reason = why_blocked(self.plan, state, gate, session=self.settings.session)
-        if reason:
-            raise Blocked(f"{BLOCKED}{reason}")
+        if reason := why_blocked(self.plan, state, gate, session=self.settings.session):
+            raise Blocked(f"{BLOCKED}{reason}; {self._way_out(state, gate)}")
+        if reason := why_over_budget(self.plan, state, gate):
+            raise BudgetSpent(reason)
         basis = self.obtainer.basis(state, gate)
         key = self._own_key(basis) if self.judges.changed else basis.key
         built = self.obtainer.built(state, gate)
@@ -430,20 +452,28 @@ class RunSession:
     def _require_gates_before(self, gate: str) -> None:
         """Without agents: the gates before this one must have passed on this very tree."""
         state = self.ledger.state()
-        for before in gates_before(self.plan, gate):
-            if before in self.selected:
-                outcome, _ = standing(state, before, session=self.settings.session)
-            else:
-                record = state.gate(before).records.get(self._basis_as_is(before).key)
-                outcome = record.verdict() if record else None
-            if outcome is not Outcome.PASSED:
-                phases = " or ".join(
-                    f"phase{p}" for p in sorted({self.plan.gates[g].phase for g in (before, gate)})
-                )
-                raise Blocked(
-                    f"{BLOCKED}{before} is {outcome or 'not judged for this tree'}; "
-                    f'run pytest -m "{phases}"'
-                )
+        known = {before: self._standing(state, before) for before in gates_before(self.plan, gate)}
+        left = [before for before, (outcome, _) in known.items() if outcome is not Outcome.PASSED]
+        if not left:
+            return
+        # One that is blocked itself says less than what blocks it.
+        before = min(left, key=lambda each: known[each][0] is Outcome.BLOCKED)
+        outcome, why = known[before]
+        because = f": {brief(why)}" if why else ""
+        said = f"{before} is {outcome or 'not judged for this tree'}{because}"
+        raise Blocked(f"{BLOCKED}{said}; {self._way_out(state, gate)}")
+
+    def _standing(self, state: RunState, gate: str) -> tuple[Outcome | None, str]:
+        """What a gate says, and why: in this session or, without agents, of this very tree."""
+        if self.with_agents or gate in self.selected:
+            return standing(state, gate, session=self.settings.session)
+        record = state.gate(gate).records.get(self._basis_as_is(gate).key)
+        return (record.verdict(), record.reason()) if record else (None, "")
+
+    def _way_out(self, state: RunState, gate: str) -> str:
+        before = gates_before(self.plan, gate)
+        known = {each: self._standing(state, each)[0] for each in before}
+        return how_to_unblock(self.plan, gate, known, command=self.settings.command)
 
     def _basis_as_is(self, gate: str) -> Basis:
         """What a verdict on the tree as it is now would rest on."""

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import sysconfig
+from dataclasses import asdict
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -137,8 +138,8 @@ def opening(
         tests: All its tests.
         built: The commits it judges, by part.
     """
-    del basis
-    return GateOpened(gate=gate, key=key, tests=tests, built=dict(built))
+    told = asdict(basis) if basis else {}
+    return GateOpened(gate=gate, key=key, tests=tests, built=dict(built), basis=told)
 
 
 def contract_digest(files: Mapping[str, bytes | None]) -> str:

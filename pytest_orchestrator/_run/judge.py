@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.isolation import judging_environment
+from pytest_orchestrator._domain.verdict import ExitStatus
 from pytest_orchestrator._run.ledger import Ledger
 from pytest_orchestrator._run.ledger_key import handed_on
 from pytest_orchestrator.errors import Infra
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.state import RunState
 
 _NOTHING_COLLECTED = 5
-_JUDGED = frozenset({0, 1, _NOTHING_COLLECTED})
+_JUDGED = frozenset({*ExitStatus, _NOTHING_COLLECTED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from pytest_orchestrator._domain.scheduler import (
     is_decided,
     standing,
     why_blocked,
+    why_over_budget,
 )
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._run.gate_key import contract_digest, opening
@@ -229,7 +230,7 @@ class Obtainer:
         limit = self.plan.budget_of(part.agent).max_attempts
         if phase.died >= limit:
             reason = f"its runner died {phase.died} times: {phase.reason}\n{self._log_tail(node)}"
-            self._give_up(part, token, reason)
+            self._give_up(part, token, phase.reason if phase.overspent else reason)
             lock.release()
             return
         self._spawn(node, lock, token)
@@ -240,7 +241,10 @@ class Obtainer:
         return "\n".join([*text.splitlines()[-3:], f"see {log}"])
 
     def _give_up(self, part: Part, token: int, reason: str) -> None:
-        event = PhaseFinished(part=str(part), session=self.session, status="failed", reason=reason)
+        event = PhaseFinished(
+            part=str(part), session=self.session, status="failed", reason=reason,
+            overspent=self.ledger.state().phase(part).overspent,
+        )  # fmt: skip
         self.ledger.append(event, node=str(part), token=token)
 
     def _start_gate(self, state: RunState, gate: str, asked: set[Part | str] | None = None) -> None:
@@ -257,13 +261,19 @@ class Obtainer:
             self._start_gate(state, before, asked)
         if undecided or gates & self._open_gates:
             return
-        reason = why_blocked(self.plan, state, gate, session=self.session)
-        if reason:
-            blocked = GateBlocked(gate=gate, session=self.session, reason=reason)
-            self.ledger.append(blocked)
-            self._open_gates -= {gate}
+        if reason := why_blocked(self.plan, state, gate, session=self.session):
+            self._cannot_judge(gate, Outcome.BLOCKED, reason)
+            return
+        if reason := why_over_budget(self.plan, state, gate):
+            self._cannot_judge(gate, Outcome.BUDGET, reason)
             return
         self._judge(state, gate)
+
+    def _cannot_judge(self, gate: str, outcome: Outcome, reason: str) -> None:
+        self.ledger.append(
+            GateBlocked(gate=gate, session=self.session, outcome=outcome, reason=reason)
+        )
+        self._open_gates -= {gate}
 
     def _judge(self, state: RunState, gate: str) -> None:
         basis = self.basis(state, gate)
@@ -287,10 +297,8 @@ class Obtainer:
         if claimed is not None:
             lock, token = claimed
             if self.ledger.state().phase(gate).died >= self.plan.budget.max_attempts:
-                reason = f"the process that judges {gate} died; see the run's logs"
-                blocked = GateBlocked(gate=gate, session=self.session, reason=reason)
-                self.ledger.append(blocked)
-                self._open_gates -= {gate}
+                reason = f"the process that judges {gate} died, each time\n{self._log_tail(gate)}"
+                self._cannot_judge(gate, Outcome.INFRA, reason)
                 lock.release()
                 return
             self._spawn(gate, lock, token, basis=basis, built=self.built(state, gate))

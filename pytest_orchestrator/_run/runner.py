@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from pytest_orchestrator._domain.agent import AgentResult, Assignment
@@ -126,9 +126,10 @@ class PhaseRunner:
         task, attempt, began_s = self.under_way
         reason = (
             f"attempt {attempt} of {task.name} took longer than max_wall_s = "
-            f"{self.budget.max_wall_s:g} s and was ended"
+            f"{self.budget.max_wall_s:g} s and was ended after {time.monotonic() - began_s:.1f} s"
         )
-        self._record_attempt(task, attempt, AgentResult("failed", reason), began_s)
+        result = AgentResult("failed", reason, overspent="max_wall_s")
+        self._record_attempt(task, attempt, result, began_s)
 
     def _all_tasks(self, commit: str, context: str) -> tuple[_Done, dict[str, str]]:
         """Do every task whose needs are met, until none is left that could be done."""
@@ -260,8 +261,8 @@ class PhaseRunner:
             commit = self.deliveries.complete(before, commit)
             verdict += self.deliveries.check(commit, task)
             verdict += self.judge.own_checks(task, self.workspaces.lane(self.part.agent))
-        judged = AgentResult(
-            "succeeded" if verdict.passed else "failed", _told(verdict), result.usage
+        judged = replace(
+            result, status="succeeded" if verdict.passed else "failed", reason=_told(verdict)
         )
         self._record_attempt(task, attempt, judged, began_s, commit if verdict.passed else "")
         return _Done(commit, verdict)
@@ -325,6 +326,7 @@ class PhaseRunner:
         status: Literal["succeeded", "failed", "parked"] = "parked" if parked else "succeeded"
         if not done.verdict.passed:
             status = "failed"
+        overspent = self.ledger.state().phase(self.part).overspent
         waits = "; ".join(f"{task} waits: {reason}" for task, reason in parked.items())
         self._write(
             PhaseFinished(
@@ -333,6 +335,7 @@ class PhaseRunner:
                 status=status,
                 reason=_told(done.verdict) if status == "failed" else waits,
                 commit="" if status == "failed" else done.commit,
+                overspent=overspent if status == "failed" else "",
             )
         )
 
@@ -361,6 +364,7 @@ class PhaseRunner:
                 commit=commit,
                 seconds=time.monotonic() - began_s,
                 cost_usd=result.usage.cost_usd,
+                overspent=result.overspent if result.status == "failed" else "",
             )
         )
 
