@@ -48,6 +48,12 @@ def replaced_by_link(file: Path) -> None:
     file.symlink_to("moved")
 
 
+def gone(file: Path) -> Path:
+    """Remove a file, so that something else can take its place."""
+    file.unlink()
+    return file
+
+
 CHANGES: dict[str, Change] = {
     "a byte": lambda root: same_size_and_time(root / "left/main.txt"),
     "a byte of a file that git ignores": lambda root: same_size_and_time(root / "left/.env"),
@@ -63,15 +69,11 @@ CHANGES: dict[str, Change] = {
     "another name": lambda root: (root / "left/main.txt").rename(root / "left/other.txt"),
     "executable": lambda root: (root / "left/main.txt").chmod(0o755),
     "a link in its place": lambda root: replaced_by_link(root / "left/main.txt"),
-    "a folder in its place": lambda root: (
-        (root / "left/empty.txt").unlink(),
-        (root / "left/empty.txt").mkdir(),
-    ),
+    "a folder in its place": lambda root: gone(root / "left/empty.txt").mkdir(),
     "a link more": lambda root: (root / "left/again.txt").symlink_to("main.txt"),
     "a link that leads nowhere": lambda root: (root / "left/no.txt").symlink_to("nothing"),
-    "the target of a link": lambda root: (
-        (root / "left/rules.txt").unlink(),
-        (root / "left/rules.txt").symlink_to("../left/../shared/rules.txt"),
+    "the target of a link": lambda root: gone(root / "left/rules.txt").symlink_to(
+        "../left/../shared/rules.txt"
     ),
     "a pipe": lambda root: os.mkfifo(root / "left/pipe"),
     "no service at all": lambda root: shutil.rmtree(root / "left"),
