@@ -23,7 +23,7 @@ from tests.judged_project import (
     passed,
 )
 
-SEED = int(os.environ.get("MUTATION_SEED", "0")) or random.SystemRandom().getrandbits(32)
+SEED = int(os.environ.get("MUTATION_SEED") or 0) or random.SystemRandom().getrandbits(32)
 """Another one each time; a failure says which, and ``MUTATION_SEED`` brings it back."""
 
 
