@@ -76,9 +76,9 @@ def proofs(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """How fast the ledger, the scheduler, the signal and the judgement of contracts are."""
+    """How fast ledger, scheduler, signal, judgement of contracts and reuse of verdicts are."""
     session.install(".")
-    for script in ("scheduling", "signal_latency", "validation"):
+    for script in ("scheduling", "signal_latency", "validation", "reuse"):
         session.run("python", f"benchmarks/{script}.py")
 
 
