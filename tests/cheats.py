@@ -245,18 +245,18 @@ PLAYED = {
     ),
     "plants sitecustomize in the project": Played(
         f"write(ROOT / 'sitecustomize.py', {EVIL!r})\nwrite(ROOT / 'evil.pth', 'import evil')",
-        everywhere=True,
+        "sitecustomize.py: judges, and changed", everywhere=True,
     ),
     "plants a plugin in the project": Played(
         f"write(ROOT / 'evil-1.dist-info/entry_points.txt', {ENTRY_POINT!r})\n"
         "write(ROOT / 'evil-1.dist-info/METADATA', 'Name: evil\\nVersion: 1\\n')\n"
         f"write(ROOT / 'evil.py', {EVIL!r})",
-        everywhere=True,
+        "evil.py: judges, and changed", everywhere=True,
     ),
     "plants modules in the project": Played(
         f"for name in ('pytest', '_pytest', 'pytest_orchestrator', 'httpx', 'xdist'):\n"
         f"    write(ROOT / (name + '.py'), {EVIL!r})",
-        everywhere=True,
+        "pytest.py: judges, and changed", everywhere=True,
     ),
     "plants a row": Played(
         "import json\nrow = json.dumps({'kind': 'gate_test_finished', 'gate': 'G1', 'key': 'k', "

@@ -375,7 +375,7 @@ def test_key_of_a_pipeline_reaches_who_judges_and_no_agent(
     secret = "of-the-pipeline-0123456789abcdef"  # noqa: S105 - no secret
     monkeypatch.setenv(VARIABLE, secret)
     cheated.agent("left-one", build("left/1.txt"))
-    script = "\nimport os, sys\nsys.exit(any('pipeline' in v for v in os.environ.values()))\n"
+    script = "\nimport os, sys\nsys.exit(any('-pipeline-' in v for v in os.environ.values()))\n"
     cheated.append("agents/left-one.py", script)
 
     result = cheated.run(*asked)
@@ -396,7 +396,8 @@ def test_tree_that_changes_while_it_is_judged_has_no_verdict(
 ) -> None:
     """Whoever rewrites it, nobody knows what was judged."""
     cheated.agent("left-one", build("left/1.txt"))
-    cheated.append("gates/test_g1.py", '    (workspace / "left/1.txt").write_text("other")\n')
+    rewrite = '(workspace / "left/1.txt").write_text("other")'
+    cheated.write("gates/test_g1.py", GREEN_GATE.replace("pass", rewrite))
 
     result = cheated.run(*asked)
 

@@ -20,9 +20,10 @@ from pytest_orchestrator._report import attempt_lines, left_undone, not_passed, 
 from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.watch import GRACE_S
-from pytest_orchestrator.errors import OrchestratorError
+from pytest_orchestrator.errors import Infra, OrchestratorError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_orchestrator._domain.order import Graph
@@ -49,6 +50,8 @@ class Controller:
         self.config = config
         self._seen = 0
         self._failures = 0
+        self._refused = ""
+        """Why the run's ledger is not believed; empty as long as it is."""
         session.tick = self.tell
 
     @property
@@ -73,14 +76,27 @@ class Controller:
 
     def tell(self) -> None:
         """Pass on every event that is new."""
-        if not self.orchestrating:
+        if not self.orchestrating or self._refused:
             return
-        for entry in self.session.ledger.entries(self._seen):
+        with self._stopping_at_a_forgery():
+            new = self.session.ledger.entries(self._seen)
+        for entry in new:
             self._seen = entry.id
             self.config.hook.pytest_orchestrator_event(entry=entry, config=self.config)
 
+    @contextlib.contextmanager
+    def _stopping_at_a_forgery(self) -> Iterator[None]:
+        """End the session with a sentence if its ledger cannot be believed any more."""
+        try:
+            yield
+        except Infra as error:
+            self._refused = str(error)
+            pytest.exit(self._refused, returncode=pytest.ExitCode.USAGE_ERROR)
+
     def cancel(self, reason: str) -> None:
         """Have everybody who works for this session stop."""
+        if self._refused:
+            return  # they have read the same, and end by themselves
         state = self.session.ledger.state()
         if self.orchestrating and self.session.settings.session not in state.cancelled:
             event = SessionCancelled(session=self.session.settings.session, reason=reason)
@@ -108,6 +124,13 @@ class Controller:
         """Give green only to a session whose gates have passed, and whose phases stand."""
         if not self.orchestrating:
             return
+        try:
+            self._end_session(session, exitstatus)
+        except Infra as error:
+            self._refused = self._refused or str(error)
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def _end_session(self, session: pytest.Session, exitstatus: int) -> None:
         self._end_runners()
         clean = {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
         reached = self.session.sources_changed()
@@ -156,9 +179,13 @@ class Controller:
         """Say what became of phases and gates."""
         if not self.orchestrating:
             return
-        self.tell()
+        with contextlib.suppress(pytest.exit.Exception):
+            self.tell()
         terminalreporter.ensure_newline()
         terminalreporter.section("orchestrator")
+        if self._refused:
+            terminalreporter.write_line(self._refused)
+            return
         state = self.session.ledger.state()
         for line in summary_lines(
             self.session.plan,

@@ -11,7 +11,7 @@ from pytest_orchestrator._domain.order import Graph, Item, item_graph
 from pytest_orchestrator._domain.plan import Part
 from pytest_orchestrator._domain.scheduler import gates_before
 from pytest_orchestrator._domain.verdict import Outcome
-from pytest_orchestrator.errors import GateFailed, RunError
+from pytest_orchestrator.errors import GateFailed, Infra, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -181,7 +181,11 @@ class Items:
         self._outcomes[report.nodeid] = worst
         if report.when == "teardown":
             del self._outcomes[report.nodeid]
-            self.session.record(str(gate), report.nodeid, *worst)
+            try:
+                self.session.record(str(gate), report.nodeid, *worst)
+            except Infra as error:
+                # From a hook like this one, pytest would take it for a fault of its own.
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
     def refuse_all(self, reason: str) -> None:
         """Let no test start that has to do with the run."""

@@ -251,6 +251,11 @@ class Obtainer:
         self._judge(state, gate)
 
     def _judge(self, state: RunState, gate: str) -> None:
+        told = state.gate(gate).blocked
+        if told is not None and told[0] == self.session:
+            # Whoever was to judge it has found that it cannot be asked.
+            self._open_gates -= {gate}
+            return
         tree, key = self.key(state, gate)
         known = state.gate(gate)
         record = known.records.get(key)
