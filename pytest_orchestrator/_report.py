@@ -45,7 +45,7 @@ def event_line(entry: Entry) -> str:  # noqa: C901 - one match over all events
         case AttemptFinished(status="succeeded"):
             return f"{event.part}: {event.task} done in {event.seconds:.1f} s"
         case AttemptFinished():
-            told = first_line(event.reason)
+            told = _short(first_line(event.reason))
             return f"{event.part}: {event.task} attempt {event.attempt} failed: {told}"
         case TaskParked():
             return f"{event.part}: {event.task} parked: {event.reason}"
@@ -54,7 +54,7 @@ def event_line(entry: Entry) -> str:  # noqa: C901 - one match over all events
             what = f"contract {event.name} published, {_called(event.revision)}{effect}"
             return f"{event.part}: {what}"
         case PhaseFinished(status="failed"):
-            return f"{event.part}: failed: {first_line(event.reason)}"
+            return f"{event.part}: failed: {_short(first_line(event.reason))}"
         case PhaseFinished():
             return f"{event.part}: {event.status}"
         case GateBlocked():

@@ -1,11 +1,13 @@
-"""Cheats: none of them has a gate say yes that would have said no, and what leaves a trace is named.
+"""Cheats: none has a gate say yes that would have said no, and what leaves a trace is named.
 
 What the agents of these tests are to do is write ``left/1.txt``; they do not.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -15,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
+import pytest_orchestrator
 from pytest_orchestrator._domain.event import GateOpened, GateTestFinished, RunCreated
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.ledger_key import VARIABLE
 from pytest_orchestrator.errors import Infra
 from tests.cheats import (
     EVIL,
@@ -269,3 +273,154 @@ def test_nothing_an_agent_does_has_a_nested_session_say_yes(
 
     _check(cheated.run("-k", "phase3"), cheated, played)
     assert "left-three" not in cheated.started()
+
+
+def test_change_of_the_installed_package_is_seen(
+    cheated: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that rewrites the judge itself turns the session red."""
+    installed = cheated.root.parent / f"{cheated.root.name}-package"
+    package = installed / "pytest_orchestrator"
+    source = Path(pytest_orchestrator.__file__).parent
+    shutil.copytree(source, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setenv("PYTHONPATH", f"{installed}:{os.environ['PYTHONPATH']}")
+    cheated.agent("left-one", build("left/1.txt"))
+    cheated.append(
+        "agents/left-one.py",
+        f"\nwith open({str(package / 'checks.py')!r}, 'a') as f: f.write('check_json = None')",
+    )
+
+    result = cheated.run()
+
+    assert result.ret != 0
+    assert "(installed) pytest_orchestrator/checks.py: judges, and changed" in tell(result)
+
+
+def test_change_between_sessions_is_the_developers_own(cheated: Project) -> None:
+    """Who mends a gate runs again, and it is judged by what it says now."""
+    assert cheated.run().ret != 0
+    cheated.edit("gates/test_g1.py", "left/1.txt", ".")
+    cheated.edit("gates/test_g1.py", "is_file", "is_dir")
+
+    result = cheated.run()
+
+    assert result.ret == 0, tell(result)
+    assert "attempts:" not in tell(result)
+
+
+def test_gate_that_was_changed_and_put_back_says_what_it_says(cheated: Project) -> None:
+    """Nothing of what it said meanwhile is left, not even bytecode."""
+    play(cheated, PLAYED["edits the gate and puts its time back"].script)
+    about = (cheated.root / "gates/test_g1.py").stat()
+    assert cheated.run("-k", "phase3").ret != 0
+    cheated.write("gates/test_g1.py", GATE)
+    os.utime(cheated.root / "gates/test_g1.py", ns=(about.st_atime_ns, about.st_mtime_ns))
+
+    again = cheated.run("-k", "phase3")
+
+    assert again.ret != 0
+    assert verdict(cheated) == "FAILED"
+
+
+HELPED = GREEN_GATE.replace("import pytest", "import pytest\nfrom helper import is_done").replace(
+    "pass", "assert is_done(workspace)"
+)
+HELPER = 'def is_done(workspace):\n    return (workspace / "left/1.txt").is_file()\n'
+CACHES = {
+    "gate": ("gates/test_g1.py", GREEN_GATE),
+    "helper": ("gates/helper.py", "def is_done(workspace):\n    return True\n"),
+    "conftest": ("conftest.py", f"{CONFTEST}\n{EVIL}"),
+}
+
+
+@pytest.mark.parametrize(("name", "evil"), CACHES.values(), ids=CACHES)
+def test_bytecode_beside_a_source_is_not_believed(name: str, evil: str, cheated: Project) -> None:
+    """A compiled file whose head fits the source, in Python's cache and in pytest's."""
+    cheated.write("gates/test_g1.py", HELPED)
+    cheated.write("gates/helper.py", HELPER)
+    source = cheated.root / name
+    poison(source, evil)
+    tree = plant(cheated.root / "tree", {"left/2.txt": ""})
+
+    result = judge(cheated, tree)
+
+    assert result.ret == 1, tell(result)
+    assert re.search(r"^G1 +FAILED", summary(result), re.MULTILINE), tell(result)
+
+
+def poison(source: Path, evil: str) -> None:
+    """Put other code into every cache of a module, under a head that fits the module."""
+    honest, about = source.read_text(), source.stat()
+    source.write_text(evil)
+    cached = Path(importlib.util.cache_from_source(str(source)))
+    py_compile.compile(str(source), str(cached), doraise=True)
+    head = (3).to_bytes(4, "little") + importlib.util.source_hash(honest.encode())
+    code = cached.read_bytes()[16:]
+    plain = int(about.st_mtime).to_bytes(4, "little") + about.st_size.to_bytes(4, "little")
+    magic = importlib.util.MAGIC_NUMBER
+    cached.write_bytes(magic + bytes(4) + plain + code)
+    for version in ("", f"-{pytest.__version__}"):
+        tag = f"{sys.implementation.cache_tag}-pytest{version}"
+        rewritten = cached.with_name(f"{source.stem}.{tag}.pyc")
+        rewritten.write_bytes(magic + head + code)
+    source.write_text(honest)
+    os.utime(source, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+
+@pytest.mark.parametrize("asked", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_key_of_a_pipeline_reaches_who_judges_and_no_agent(
+    asked: tuple[str, ...], cheated: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runner, workers and nested sessions write one chain; the agent sees no key."""
+    secret = "of-the-pipeline-0123456789abcdef"  # noqa: S105 - no secret
+    monkeypatch.setenv(VARIABLE, secret)
+    cheated.agent("left-one", build("left/1.txt"))
+    script = "\nimport os, sys\nsys.exit(any('-pipeline-' in v for v in os.environ.values()))\n"
+    cheated.append("agents/left-one.py", script)
+
+    result = cheated.run(*asked)
+
+    assert result.ret == 0, tell(result)
+    assert secret not in tell(result)
+    written = [p for p in (cheated.root / ".orchestrator").rglob("*") if p.is_file()]
+    assert not [p for p in written if secret.encode() in p.read_bytes()]
+    monkeypatch.delenv(VARIABLE)
+    refused = cheated.run(*asked)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR, tell(refused)
+    assert f"give the key it was written with as {VARIABLE}" in tell(refused)
+
+
+@pytest.mark.parametrize("asked", [(), ("-k", "phase3")], ids=["session", "nested"])
+def test_tree_that_changes_while_it_is_judged_has_no_verdict(
+    asked: tuple[str, ...], cheated: Project
+) -> None:
+    """Whoever rewrites it, nobody knows what was judged."""
+    cheated.agent("left-one", build("left/1.txt"))
+    rewrite = '(workspace / "left/1.txt").write_text("other")'
+    cheated.write("gates/test_g1.py", GREEN_GATE.replace("pass", rewrite))
+
+    result = cheated.run(*asked)
+
+    assert result.ret != 0
+    assert verdict(cheated) == "INFRA"
+    assert re.search(r"left/1.txt changed in .*trees/G1 while it was judged", tell(result))
+
+
+def test_judge_that_is_killed_has_said_nothing(cheated: Project) -> None:
+    """An agent that kills pytest itself gets no verdict, now or later."""
+    play(
+        cheated,
+        """
+        for pid, command in parents():
+            if "carry-out" not in command and "pytest" in " ".join(command):
+                os.kill(pid, signal.SIGKILL)
+                break
+        """,
+    )
+
+    killed = cheated.start()
+    assert killed.wait(60) != 0
+    cheated.agent("left-one", "")
+
+    assert cheated.run().ret != 0
+    assert verdict(cheated) == "FAILED"

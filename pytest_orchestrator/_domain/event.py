@@ -11,7 +11,7 @@ from pytest_orchestrator._domain.change import Effect
 from pytest_orchestrator._domain.text import printable, shortened
 from pytest_orchestrator._domain.verdict import Finding, Outcome
 
-LONGEST_REASON = 100_000
+LONGEST_REASON = 30_000
 """Characters of a reason; whoever writes more than anybody reads is cut short."""
 
 

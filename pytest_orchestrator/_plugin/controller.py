@@ -30,10 +30,10 @@ from pytest_orchestrator._report import (
 from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.watch import GRACE_S
-from pytest_orchestrator.errors import OrchestratorError
+from pytest_orchestrator.errors import Infra, OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from pytest_orchestrator._domain.order import Graph
@@ -69,6 +69,8 @@ class Controller:
         self._failures = 0
         self._reported: set[Outcome] = set()
         """The verdicts of all tests that have not passed, also of those that are no gate's."""
+        self._refused = ""
+        """Why the run's ledger is not believed; empty as long as it is."""
         session.tick = self.tell
 
     @property
@@ -93,14 +95,27 @@ class Controller:
 
     def tell(self) -> None:
         """Pass on every event that is new."""
-        if not self.orchestrating:
+        if not self.orchestrating or self._refused:
             return
-        for entry in self.session.ledger.entries(self._seen):
+        with self._stopping_at_a_forgery():
+            new = self.session.ledger.entries(self._seen)
+        for entry in new:
             self._seen = entry.id
             self.config.hook.pytest_orchestrator_event(entry=entry, config=self.config)
 
+    @contextlib.contextmanager
+    def _stopping_at_a_forgery(self) -> Iterator[None]:
+        """End the session with a sentence if its ledger cannot be believed any more."""
+        try:
+            yield
+        except Infra as error:
+            self._refused = str(error)
+            pytest.exit(self._refused, returncode=pytest.ExitCode.USAGE_ERROR)
+
     def cancel(self, reason: str) -> None:
         """Have everybody who works for this session stop."""
+        if self._refused:
+            return  # they have read the same, and end by themselves
         state = self.session.ledger.state()
         if self.orchestrating and self.session.settings.session not in state.cancelled:
             event = SessionCancelled(session=self.session.settings.session, reason=reason)
@@ -135,9 +150,17 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
         """Give green only to a session whose gates have passed, and whose phases stand."""
         if self.orchestrating:
-            self._end_runners()
+            with self._noting_a_forgery():
+                self._end_runners()
         yield
         session.exitstatus = self._exit_status(session.exitstatus)
+
+    @contextlib.contextmanager
+    def _noting_a_forgery(self) -> Iterator[None]:
+        try:
+            yield
+        except Infra as error:
+            self._refused = self._refused or str(error)
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
@@ -146,6 +169,11 @@ class Controller:
 
     def _exit_status(self, ended: int) -> int:
         """What to end with, where pytest would have ended with ``ended``."""
+        with self._noting_a_forgery():
+            status = self._by_verdicts(ended)
+        return pytest.ExitCode.USAGE_ERROR if self._refused else status
+
+    def _by_verdicts(self, ended: int) -> int:
         judging = {*JUDGING, pytest.ExitCode.INTERRUPTED} if self.stopped_early else JUDGING
         if ended not in judging or self._only_shows:
             return ended
@@ -233,10 +261,15 @@ class Controller:
     ) -> None:
         """Say what became of phases and gates."""
         status = self._exit_status(exitstatus)
+        if self._refused:
+            terminalreporter.section("orchestrator")
+            terminalreporter.write_line(self._refused)
+            return
         ended = exit_line(status, self._verdicts())
         if not (self.orchestrating or ended):
             return
-        self.tell()
+        with contextlib.suppress(pytest.exit.Exception):
+            self.tell()
         terminalreporter.ensure_newline()
         terminalreporter.section("orchestrator")
         for line in self._summary():

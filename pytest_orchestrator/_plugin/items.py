@@ -13,7 +13,7 @@ from pytest_orchestrator._domain.scheduler import gates_before
 from pytest_orchestrator._domain.verdict import Outcome
 from pytest_orchestrator._plugin import told
 from pytest_orchestrator._plugin.told import Told
-from pytest_orchestrator.errors import GateFailed, OrchestratorError, RunError
+from pytest_orchestrator.errors import GateFailed, Infra, OrchestratorError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -186,7 +186,11 @@ class Items:
         elif report.when == "setup":
             self._run_again.discard(report.nodeid)
         elif report.when == "teardown" and self._counts(report):
-            self.session.record(str(gate), report.nodeid, Told.read(properties))
+            try:
+                self.session.record(str(gate), report.nodeid, Told.read(properties))
+            except Infra as error:
+                # From a hook like this one, pytest would take it for a fault of its own.
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
     def _counts(self, report: pytest.TestReport) -> bool:
         """Whether a test's end says something new of its gate."""

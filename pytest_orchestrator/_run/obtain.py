@@ -276,6 +276,11 @@ class Obtainer:
         self._open_gates -= {gate}
 
     def _judge(self, state: RunState, gate: str) -> None:
+        blocked = state.gate(gate).blocked
+        if blocked is not None and blocked[0] == self.session:
+            # Whoever was to judge it has found that it cannot be asked.
+            self._open_gates -= {gate}
+            return
         basis = self.basis(state, gate)
         key = basis.key
         known = state.gate(gate)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pytest_orchestrator._domain.agent import AgentResult, Assignment
 from pytest_orchestrator._domain.attempts import Attempt
 from pytest_orchestrator._domain.event import (
+    LONGEST_REASON,
     AttemptFinished,
     AttemptNoticed,
     AttemptStarted,
@@ -20,6 +21,7 @@ from pytest_orchestrator._domain.event import (
 from pytest_orchestrator._domain.plan import owns
 from pytest_orchestrator._domain.scheduler import awaited_for, missing_for
 from pytest_orchestrator._domain.staleness import stale, stale_work
+from pytest_orchestrator._domain.text import shortened
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 from pytest_orchestrator._run.contract_tools import ContractTools
 from pytest_orchestrator._run.leftovers import descendants, end_leftovers
@@ -374,4 +376,5 @@ class PhaseRunner:
 
 def _told(verdict: Verdict) -> str:
     """The findings as text, for whoever is to mend them."""
-    return "\n".join(str(finding) for finding in verdict.findings)
+    told = "\n".join(str(finding) for finding in verdict.findings)
+    return shortened(told, LONGEST_REASON)

@@ -23,6 +23,7 @@ _SETTINGS = (
     "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini",
     "setup.cfg", "conftest.py",
 )  # fmt: skip
+_IMPORTED = ("*.py", "*.pth", "*/__init__.py", "*-info/entry_points.txt")
 _Signature = tuple[int, int, int, int]
 
 
@@ -63,6 +64,8 @@ class Sources:
         folders = {(root / gate.tests).parent for gate in self._plan.gates.values()}
         files = {self._project.runbook, *(root / brief for brief in self._plan.briefs)}
         files |= {root / name for name in _SETTINGS}
+        # The root is on the search path as soon as its conftest file has been imported.
+        files |= {file for pattern in _IMPORTED for file in root.glob(pattern)}
         for folder in folders - {root}:
             files |= {f for f in folder.rglob("*") if "__pycache__" not in f.parts}
             files |= {p / "conftest.py" for p in folder.parents if p.is_relative_to(root)}
