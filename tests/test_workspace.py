@@ -18,7 +18,7 @@ from pytest_orchestrator._domain.state import RunState
 from pytest_orchestrator._run.git import Git
 from pytest_orchestrator._run.workspace import Collected, Workspaces
 from pytest_orchestrator.errors import Infra
-from tests.histories import finished, small_plan, state_after
+from tests.histories import claimed, finished, small_plan, state_after
 
 LEFT, RIGHT, WRITER = Part("left", 1), Part("right", 1), Part("writer", 0)
 LEFT_TWO, RIGHT_TWO = Part("left", 2), Part("right", 2)
@@ -575,6 +575,21 @@ def test_part_that_goes_on_later_has_what_its_done_tasks_built(site: Site, part:
         assert own not in listed(site.lane(part.agent))
         begins = site.workspaces.prepare(state, part)
         assert [own] == listed(site.lane(part.agent)) == sorted(site.files(begins))
+
+
+def test_part_that_was_parked_too_early_builds_on_what_was_done_before_it_since(site: Site) -> None:
+    """It went on without the part before it, which is done by now: it keeps what it changed."""
+    early = site.attempt(LEFT_TWO, "left/two.txt")
+    late = site.attempt(LEFT, "left/one.txt")
+    parked = finished(str(LEFT_TWO), "parked").model_copy(update={"commit": early})
+    since = finished(str(LEFT)).model_copy(update={"commit": late})
+    state = state_after(claimed(str(LEFT_TWO)), parked, claimed(str(LEFT)), since)
+
+    begins = site.workspaces.prepare(state, LEFT_TWO)
+    merged = site.workspaces.merge(state, [LEFT, LEFT_TWO])
+
+    assert ["left/one.txt", "left/two.txt"] == sorted(site.files(begins))
+    assert ["left/one.txt"] == sorted(site.files(merged))
 
 
 def test_git_that_was_killed_is_no_obstacle(site: Site) -> None:

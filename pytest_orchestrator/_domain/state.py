@@ -47,6 +47,8 @@ class PhaseState:
     """What was handed over when it was finished or parked; empty before that."""
     built: str = ""
     """What there is of it: the commit of the last attempt that was good enough."""
+    built_s: float = 0.0
+    """When it was claimed by whoever built that: what its lane had done before is in it."""
     session: str = ""
     """The session that claimed or finished it last."""
     worker: str = ""
@@ -212,7 +214,10 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - 
             state = replace(state, cost_usd=spent, tasks_done=tasks_done)
             phase = state.phase(event.part)
             built = event.commit or phase.built
-            phase = replace(phase, reason=event.reason, built=built, overspent=event.overspent)
+            built_s = phase.claimed_s if event.commit else phase.built_s
+            phase = replace(
+                phase, reason=event.reason, built=built, built_s=built_s, overspent=event.overspent
+            )
             if done:
                 state = _rests_on(state, event)
             return _with_phase(state, event.part, phase)
@@ -306,6 +311,7 @@ def _claimed(state: RunState, entry: Entry, event: NodeClaimed) -> RunState:
         reason=reason,
         commit=before.commit,
         built=before.built,
+        built_s=before.built_s,
         overspent=before.overspent if died_on_it else "",
         attempts=before.attempts,
         died=died,
@@ -324,6 +330,7 @@ def _finished(state: RunState, entry: Entry, event: PhaseFinished) -> RunState:
         reason=event.reason,
         commit=event.commit or before.commit,
         built=event.commit or before.built,
+        built_s=before.claimed_s if event.commit else before.built_s,
         overspent=event.overspent,
         session=event.session,
         finished_s=entry.at_s,

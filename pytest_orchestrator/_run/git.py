@@ -234,6 +234,10 @@ class Git:
         listed = self("diff-files", "--name-only", "--no-ext-diff", "-z")
         return tuple(sorted(p for p in listed.split("\0") if p))
 
+    def first(self, commit: str) -> str:
+        """The commit with which the history of a commit begins."""
+        return self("rev-list", "--max-parents=0", commit)
+
     def changes(self, before: str, after: str) -> tuple[str, ...]:
         """The paths that differ between two trees, sorted."""
         listed = self("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, after)

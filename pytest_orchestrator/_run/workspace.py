@@ -188,7 +188,7 @@ class Workspaces:
     def _layers(self, state: RunState, parts: Iterable[Part]) -> dict[str, tuple[str, ...]]:
         latest: dict[str, Part] = {}
         for part in sorted(parts, key=lambda p: p.phase):
-            if state.phase(part).commit:
+            if state.phase(part).commit and self._is_up_to_date(state, part):
                 latest[part.agent] = part
         return {
             state.phase(part).commit: self.plan.delivered_paths(agent)
@@ -205,8 +205,21 @@ class Workspaces:
         earlier = [p for p in finished if p.agent == part.agent and p.phase < part.phase]
         own = self._layers(state, earlier)
         if built := state.phase(part).built:
-            own = {built: self.plan.delivered_paths(part.agent)}
+            whole = self._is_up_to_date(state, part) or not own
+            delivered = self.plan.delivered_paths(part.agent)
+            own |= {built: delivered if whole else git.changes(git.first(built), built)}
         return git.compose(self.base(), layers | own)
+
+    def _is_up_to_date(self, state: RunState, part: Part) -> bool:
+        """Whether what there is of a part has all that its lane has done before it.
+
+        Not if a part before it, on which it did not wait, was done again since.
+        """
+        phase = state.phase(part)
+        if phase.status == "succeeded":
+            return True
+        earlier = (p for p in self.plan.parts if p.agent == part.agent and p.phase < part.phase)
+        return all(state.phase(p).finished_s <= phase.built_s for p in earlier)
 
     def _is_shared(self, path: str) -> bool:
         folders = {posixpath.dirname(c.path) for c in self.plan.contracts.values()}
