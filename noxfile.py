@@ -53,6 +53,14 @@ def generators(session: nox.Session) -> None:
     session.run("pytest", "tests/test_generators.py", "-m", "slow", "-rs", *session.posargs)
 
 
+@nox.session
+def extras(session: nox.Session) -> None:
+    """Gates in a real Chromium, if there is one, and Schemathesis's second opinion."""
+    session.install(".[test,browser,schemathesis]")
+    files = ("tests/test_browser.py", "tests/test_second_opinion.py")
+    session.run("pytest", *files, "-m", "slow or not slow", "-rs", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """The plugin's own tests on every Python there is."""
