@@ -89,11 +89,11 @@ class Lives:
         with socket.socket() as nobody:
             nobody.bind((HOST, 0))  # held, so that nobody else listens there; it does not listen
             url = f"http://{HOST}:{nobody.getsockname()[1]}"
-            self._runtime.reach_by(dict.fromkeys(alone, url))
+            before = self._runtime.reach_by(dict.fromkeys(alone, url))
             try:
                 yield
             finally:
-                self._runtime.reach_by({})
+                self._runtime.reach_by(before)
 
     def _follow(self, name: str) -> Life:
         service = self._runtime.start(name)[name]
