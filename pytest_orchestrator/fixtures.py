@@ -173,7 +173,9 @@ def lives(request: pytest.FixtureRequest, plan: Plan, services: ProcessRuntime) 
     """
     from pytest_orchestrator._stack.lives import Lives  # noqa: PLC0415 - on demand
 
-    lanes = {mark.args[0] for i in _own_items(request) for mark in i.iter_markers("lane")}
+    lanes = {
+        mark.args[0] for i in _own_items(request) for mark in i.iter_markers("lane") if mark.args
+    }
     own = [s.name for s in plan.services.values() if not lanes or s.agent in lanes]
     return Lives(services, plan, own)
 

@@ -127,7 +127,7 @@ def test_replaced_process_is_found(sightings: tuple[Sighting, ...]) -> None:
 @pytest.mark.parametrize(
     "sightings",
     [
-        (sighting(0, SERVER), sighting(0.5, SERVER, OTHER), sighting(1, SERVER)),
+        tuple(sighting(n, SERVER, *([OTHER] if n == 1 else [])) for n in range(4)),
         (sighting(0, SERVER), sighting(0.5, SERVER), sighting(1, OTHER, alive=(7,))),
         (sighting(0, alive=(7,)), sighting(0.5, SERVER), sighting(1, SERVER)),
     ],

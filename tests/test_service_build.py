@@ -301,3 +301,14 @@ def test_bytecode_is_made_anew(project: Project) -> None:
 
     with again, pytest.raises(errors.GateFailed, match="compileall"):
         again.build("core")
+
+
+def test_long_lines_of_a_log_are_cut(project: Project) -> None:
+    """A line of a megabyte does not make a finding of a megabyte."""
+    project.add("core")
+    project.stacks["python"]["build"] = [["{python}", "-c", "raise SystemExit('x' * 1_000_000)"]]
+
+    with pytest.raises(errors.GateFailed) as caught:
+        project.runtime().build("core")
+
+    assert len(str(caught.value)) < 2_000

@@ -17,7 +17,7 @@ from pytest_orchestrator._stack.health import HOST, is_taken
 from pytest_orchestrator._stack.logs import quoted
 from pytest_orchestrator._stack.processes import escaped, kill, listeners, look, members, named
 from pytest_orchestrator._stack.refusal import occupied
-from pytest_orchestrator.errors import OrchestratorError, Unverifiable
+from pytest_orchestrator.errors import Cancelled, OrchestratorError, Unverifiable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,11 +89,11 @@ class Lives:
         with socket.socket() as nobody:
             nobody.bind((HOST, 0))  # held, so that nobody else listens there; it does not listen
             url = f"http://{HOST}:{nobody.getsockname()[1]}"
-            self._runtime.reach_by(dict.fromkeys(alone, url))
+            before = self._runtime.reach_by(dict.fromkeys(alone, url))
             try:
                 yield
             finally:
-                self._runtime.reach_by({})
+                self._runtime.reach_by(before)
 
     def _follow(self, name: str) -> Life:
         service = self._runtime.start(name)[name]
@@ -125,7 +125,11 @@ class Watch:
         self._died = ""
 
     def go_on(self) -> None:
-        """Ask and look, again and again, until ``steady_s`` are over or the service has died."""
+        """Ask and look, again and again, until ``steady_s`` are over or the service has died.
+
+        Raises:
+            Cancelled: The session is stopping.
+        """
         with Asker(self._service.url) as asker:
             self._look()
             self._ask_pages(asker)
@@ -135,6 +139,9 @@ class Watch:
                 self._ask_health(asker, number)
                 if self._passed_s() - self._sightings[-1].at_s >= _LOOK_EVERY_S:
                     self._look(for_others=False)
+            if self._stop.is_set():
+                message = f"{self._service.name}: the session is stopping, so it is not watched"
+                raise Cancelled(message)
             if not self._died:
                 self._ask_pages(asker)
                 self._look()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _QUOTED_LINES = 15
 _TAIL_BYTES = 262144
+_LINE_CHARACTERS = 400
 
 
 def new_log(folder: Path, name: str) -> Path:
@@ -40,4 +41,8 @@ def quoted(log: Path, *, once: str | None = None) -> str:
     """The end of a sentence about a command: the last lines it wrote, indented."""
     if not (lines := tail(log, _QUOTED_LINES, once=once)):
         return f"; it wrote nothing ({log})"
-    return f"; the last lines of {log}:\n{textwrap.indent(lines, '    ')}"
+    cut = "\n".join(
+        f"{line[:_LINE_CHARACTERS]}…" if len(line) > _LINE_CHARACTERS else line
+        for line in lines.splitlines()
+    )
+    return f"; the last lines of {log}:\n{textwrap.indent(cut, '    ')}"

@@ -173,13 +173,17 @@ class ProcessRuntime:
         with self._lock:
             return dict(self._running)
 
-    def reach_by(self, addresses: Mapping[str, str]) -> None:
+    def reach_by(self, addresses: Mapping[str, str]) -> Mapping[str, str]:
         """From now on, tell services these addresses of each other instead of the real ones.
 
         Args:
             addresses: By service; those not named keep their own.
+
+        Returns:
+            What they were told until now.
         """
-        self._addresses = dict(addresses)
+        before, self._addresses = self._addresses, dict(addresses)
+        return before
 
     def build(self, name: str) -> None:
         """Build a service, unless this runtime has done so before.
