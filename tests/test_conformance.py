@@ -143,7 +143,9 @@ def when(told: Callable[[str], bool], other: Answer) -> Send:
 def found(send: Send, document: object = None, **more: Any) -> list[Finding]:
     """What is found at a service."""
     operations = list(promises(document or a_document()))
-    return conform(operations, send, "core", **{"bounds": Bounds(examples=20), **more})[0]
+    asked = conform(operations, send, "core", **{"bounds": Bounds(examples=20), **more})
+    assert not asked.unasked
+    return list(asked.findings)
 
 
 RIGHT = {"status": "answered", "text": "Because.", "id": ID}
@@ -456,6 +458,17 @@ def test_a_schema_nothing_is_known_of_is_not_asked_for() -> None:
     """Where nothing fits, nobody pretends to have asked."""
     with pytest.raises(NothingToAsk, match="POST /a"):
         list(explicit_asks(a_promise({"type": "string", "not": {}}), {}))
+
+
+def test_one_operation_that_cannot_be_asked_hides_nothing_of_another() -> None:
+    """It is named, and the others are asked."""
+    nowhere = a_promise({"type": "string", "not": {}})
+    silent = Answer(0, {}, failure="closed")
+
+    asked = conform([nowhere, *promises(a_document())], lambda _: silent, "core")
+
+    assert asked.unasked == ("POST /a",)
+    assert [f.rule for f in asked.findings] == ["no-answer"]
 
 
 def test_what_is_not_understood_need_not_be_taken() -> None:
