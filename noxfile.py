@@ -53,6 +53,15 @@ def generators(session: nox.Session) -> None:
     session.run("pytest", "tests/test_generators.py", "-m", "slow", "-rs", *session.posargs)
 
 
+@nox.session
+def schemathesis(session: nox.Session) -> None:
+    """Schemathesis, asked for a second opinion on a service with a planted defect."""
+    session.install(".[test,schemathesis]")
+    # Its plugin would be part of our own session otherwise.
+    slow = ("-p", "no:schemathesis", "-m", "slow", "-rs")
+    session.run("pytest", "tests/test_second_opinion.py", *slow, *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """The plugin's own tests on every Python there is."""
