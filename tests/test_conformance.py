@@ -478,6 +478,15 @@ def test_what_is_not_understood_need_not_be_taken() -> None:
     assert "valid" not in {ask.kind for ask in explicit_asks(a_promise(unknown), {})}
 
 
+def test_a_bound_that_is_none_costs_nothing() -> None:
+    """Some write down that of their language; nobody sends gigabytes for it."""
+    schema = {"type": "string", "maxLength": 2**31 - 1}
+
+    sizes = [len(ask.request.body or b"") for ask in explicit_asks(a_promise(schema), {})]
+
+    assert max(sizes) < 10_000
+
+
 @pytest.mark.parametrize(
     ("servers", "target"),
     [([], "/a"), ([{"url": "http://core:8000/"}], "/a"), ([{"url": "/v1"}], "/v1/a")],

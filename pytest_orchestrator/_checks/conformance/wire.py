@@ -65,7 +65,7 @@ class Wire:
                 body = _read(response, end_s)
         except httpx.TimeoutException:
             return Answer(0, {}, failure=f"nothing within {ANSWER_S:g} s")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return Answer(0, {}, failure=f"{type(error).__name__}: {error}")
         return Answer(response.status_code, dict(response.headers), body)
 
