@@ -293,6 +293,17 @@ def test_default_covers_refusals_if_nothing_else_does() -> None:
     assert found(send, document) == []
 
 
+def test_default_does_not_cover_another_success() -> None:
+    """Who reads 200 does not read 201, unless nothing but default is documented."""
+    document = a_document(default={"description": "It failed."})
+    send = changed(lambda _, a: replace(a, status=201) if a.status == 200 else a)
+    assert [f.rule for f in found(send, document)] == ["undocumented-status"]
+
+    del document["paths"]["/items/{id}/ask"]["post"]["responses"]["200"]
+
+    assert found(send, document) == []
+
+
 @pytest.mark.parametrize(
     ("headers", "rules"),
     [({}, ["header"]), ({"x-count": "no"}, ["header"]), ({"x-count": "3"}, [])],

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pytest_orchestrator._checks.conformance.requests import Kind
 
 READABLE = (
+    "What is it, and who says so?",
+    "Tell me where, please!",
+    "test",
+    "1984",
     "naïve café Über Ærø ß",
     "Жук и пчела",
     "蜜蜂如何过冬",
