@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_orchestrator._checks.agreed import check_fits_draft, check_models
+from pytest_orchestrator._checks.agreed import check_fits_draft, check_models, check_served
 from pytest_orchestrator._checks.answers import check_json, check_response, parse_json
 from pytest_orchestrator._checks.conformance.process import check_conforms
 from pytest_orchestrator._checks.generated import check_built_on, check_still_fits
@@ -48,6 +48,7 @@ __all__ = [
     "check_page",
     "check_response",
     "check_root_page",
+    "check_served",
     "check_serves",
     "check_steady",
     "check_still_fits",

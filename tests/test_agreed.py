@@ -7,9 +7,15 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from pytest_orchestrator.checks import check_covers, check_fits_draft, check_models
+from pytest_orchestrator.checks import (
+    check_covers,
+    check_fits_draft,
+    check_models,
+    check_served,
+)
 from pytest_orchestrator.errors import GateFailed, Unverifiable
 from pytest_orchestrator.types import Contracts
 from tests.openapi_documents import GONE, a_contract, planted
@@ -212,6 +218,24 @@ def test_a_draft_that_is_gone_cannot_be_held_against(tmp_path: Path) -> None:
 
     with pytest.raises(Unverifiable, match="put the draft back"):
         check_fits_draft(contracts(tmp_path)["core-api"])
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "rule"),
+    [(404, "{}", "status"), (200, "<html>", "type"), (200, "{}", "type"), (200, None, None)],
+)
+def test_a_service_shows_the_document_that_is_published(
+    tmp_path: Path, status: int, body: str | None, rule: str | None
+) -> None:
+    """Or it is said what it shows instead, and who does."""
+    published(tmp_path, a_draft())
+    answer = httpx.Response(status, text=json.dumps(a_draft()) if body is None else body)
+
+    findings = check_served(contracts(tmp_path)["core-api"], answer, name="core").findings
+
+    assert [f.rule for f in findings] == ([rule] if rule else [])
+    if status == 404:
+        assert findings[0].where.startswith("core: docs/contracts/core-api.json")
 
 
 def test_a_contract_without_a_draft_fits_it(tmp_path: Path) -> None:

@@ -143,7 +143,9 @@ def when(told: Callable[[str], bool], other: Answer) -> Send:
 def found(send: Send, document: object = None, **more: Any) -> list[Finding]:
     """What is found at a service."""
     operations = list(promises(document or a_document()))
-    return conform(operations, send, "core", **{"bounds": Bounds(examples=20), **more})[0]
+    asked = conform(operations, send, "core", **{"bounds": Bounds(examples=20), **more})
+    assert not asked.unasked
+    return list(asked.findings)
 
 
 RIGHT = {"status": "answered", "text": "Because.", "id": ID}
@@ -287,6 +289,17 @@ def test_default_covers_refusals_if_nothing_else_does() -> None:
     assert [f.rule for f in found(send, document)] == ["undocumented-status"]
 
     del document["paths"]["/items/{id}/ask"]["post"]["responses"]["400"]
+
+    assert found(send, document) == []
+
+
+def test_default_does_not_cover_another_success() -> None:
+    """Who reads 200 does not read 201, unless nothing but default is documented."""
+    document = a_document(default={"description": "It failed."})
+    send = changed(lambda _, a: replace(a, status=201) if a.status == 200 else a)
+    assert [f.rule for f in found(send, document)] == ["undocumented-status"]
+
+    del document["paths"]["/items/{id}/ask"]["post"]["responses"]["200"]
 
     assert found(send, document) == []
 
@@ -458,11 +471,31 @@ def test_a_schema_nothing_is_known_of_is_not_asked_for() -> None:
         list(explicit_asks(a_promise({"type": "string", "not": {}}), {}))
 
 
+def test_one_operation_that_cannot_be_asked_hides_nothing_of_another() -> None:
+    """It is named, and the others are asked."""
+    nowhere = a_promise({"type": "string", "not": {}})
+    silent = Answer(0, {}, failure="closed")
+
+    asked = conform([nowhere, *promises(a_document())], lambda _: silent, "core")
+
+    assert asked.unasked == ("POST /a",)
+    assert [f.rule for f in asked.findings] == ["no-answer"]
+
+
 def test_what_is_not_understood_need_not_be_taken() -> None:
     """A service may have the reasons that a keyword nobody here knows stands for."""
     unknown = {"type": "string", "format": "telephone"}
 
     assert "valid" not in {ask.kind for ask in explicit_asks(a_promise(unknown), {})}
+
+
+def test_a_bound_that_is_none_costs_nothing() -> None:
+    """Some write down that of their language; nobody sends gigabytes for it."""
+    schema = {"type": "string", "maxLength": 2**31 - 1}
+
+    sizes = [len(ask.request.body or b"") for ask in explicit_asks(a_promise(schema), {})]
+
+    assert max(sizes) < 10_000
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._checks.comparison.outline import Outline
-from pytest_orchestrator._checks.nodes import place
+from pytest_orchestrator._checks.nodes import place, shortened
+from pytest_orchestrator._checks.openapi import check_serves
+from pytest_orchestrator._checks.reading.documents import read_document
 from pytest_orchestrator._checks.rules.faults import told
 from pytest_orchestrator._domain.verdict import Verdict
 from pytest_orchestrator.errors import Unverifiable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import httpx
 
     from pytest_orchestrator._checks.contracts import PublishedContract
 
@@ -48,6 +52,33 @@ def check_models(
     faults = model_faults(Outline(document), Outline(models), requests, responses)
     findings = [told(place(name, f.pointer), f.what, f.rule, f.cure) for f in faults]
     return Verdict("models", tuple(findings))
+
+
+def check_served(contract: PublishedContract, answer: httpx.Response, *, name: str) -> Verdict:
+    """Whether what a service shows as its own document is what is published.
+
+    Args:
+        contract: What is published.
+        answer: What came back from where the service shows its document.
+        name: What findings call the service: the lane to blame, e.g. ``"core"``.
+
+    Returns:
+        The findings of ``check_serves``; or one, if there is no document.
+
+    Raises:
+        GateFailed: The contract is not published, or cannot be read.
+    """
+    called = f"{name}: {contract.path} (as served)"
+    if answer.status_code != 200:  # noqa: PLR2004 - the only status that has the document
+        what = f"answers with status {answer.status_code}; body: {shortened(answer.text)!r}"
+        cure = "serve the document where the runbook's openapi says"
+        return Verdict("serves", (told(called, what, "status", cure),))
+    document, verdict = read_document(answer.content, called)
+    return (
+        verdict
+        if not verdict.passed
+        else check_serves(contract.document(), document, contract.path)
+    )
 
 
 def check_fits_draft(contract: PublishedContract) -> Verdict:

@@ -12,7 +12,6 @@ import sys
 from dataclasses import astuple
 from typing import TYPE_CHECKING, Any
 
-from pytest_orchestrator._checks.conformance.asks import NothingToAsk
 from pytest_orchestrator._checks.conformance.promises import Schema, promises
 from pytest_orchestrator._checks.conformance.search import Bounds, conform
 from pytest_orchestrator._checks.conformance.wire import Wire
@@ -27,7 +26,7 @@ def main() -> None:
 
 
 def answered(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Findings and the number of requests; or the operation nothing could be asked of."""
+    """Findings, the number of requests, and the operations nothing could be asked of."""
     models = request["models"]
     definitions = models["definitions"]
     named = {
@@ -36,18 +35,16 @@ def answered(request: Mapping[str, Any]) -> dict[str, Any]:
         if name in definitions
     }
     with Wire(request["url"]) as wire:
-        try:
-            findings, asked = conform(
-                list(promises(request["document"])),
-                wire.send,
-                request["name"],
-                samples=request["samples"],
-                models=named,
-                bounds=Bounds(**request["bounds"]),
-            )
-        except NothingToAsk as nothing:
-            return {"nothing": str(nothing)}
-    return {"findings": [astuple(finding) for finding in findings], "asked": asked}
+        asked = conform(
+            list(promises(request["document"])),
+            wire.send,
+            request["name"],
+            samples=request["samples"],
+            models=named,
+            bounds=Bounds(**request["bounds"]),
+        )
+    findings = [astuple(finding) for finding in asked.findings]
+    return {"findings": findings, "asked": asked.requests, "unasked": list(asked.unasked)}
 
 
 if __name__ == "__main__":

@@ -106,9 +106,11 @@ def misfits(
 
 
 def _is_evasion(promise: Promise, ask: Ask, status: int, key: str) -> bool:
-    """Whether a refusal hides behind ``default``, where refusals have a status of their own."""
+    """Whether a status hides behind ``default``, where its like are documented by themselves."""
+    if key != "default":
+        return False
     is_refusal = ask.kind == "invalid" and status // 100 == 4  # noqa: PLR2004 - likewise
-    return is_refusal and key == "default" and promise.documents_refusals()
+    return promise.documents("4" if is_refusal else "2") and (is_refusal or status < 400)  # noqa: PLR2004
 
 
 def _is_of_http(ask: Ask, status: int) -> bool:

@@ -114,9 +114,9 @@ class Promise:
                 return key, self.answers[key]
         return "", None
 
-    def documents_refusals(self) -> bool:
-        """Whether it says with which status of the 400s a request is refused."""
-        return any(key.startswith("4") for key in self.answers)
+    def documents(self, hundreds: str) -> bool:
+        """Whether it has a status of its own that begins like this, e.g. ``"4"``."""
+        return any(key.startswith(hundreds) for key in self.answers)
 
 
 def promises(document: object) -> Iterator[Promise]:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import HypothesisException
 
-from pytest_orchestrator._checks.conformance.asks import explicit_asks, generated_asks
+from pytest_orchestrator._checks.conformance.asks import (
+    NothingToAsk,
+    explicit_asks,
+    generated_asks,
+)
 from pytest_orchestrator._checks.conformance.judgement import CURES, Answer, Misfit, misfits
 from pytest_orchestrator._checks.conformance.requests import Ask, Request
 from pytest_orchestrator._checks.rules.faults import told
+from pytest_orchestrator._domain.verdict import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_orchestrator._checks.conformance.promises import Promise, Schema
-    from pytest_orchestrator._domain.verdict import Finding
 
 _HARDER = 4
 """How much more is asked to find a smaller request for what is known to be wrong."""
@@ -150,6 +154,20 @@ class Search:
         return told(f"{name} {self.promise.title}", what, rule, CURES[rule])
 
 
+class Asked(NamedTuple):
+    """What came of asking.
+
+    Attributes:
+        findings: At most one for each operation and rule.
+        requests: How many were sent.
+        unasked: Operations for which no request could be made that fits.
+    """
+
+    findings: tuple[Finding, ...]
+    requests: int
+    unasked: tuple[str, ...]
+
+
 def conform(
     promises: Sequence[Promise],
     send: Send,
@@ -158,7 +176,7 @@ def conform(
     samples: Mapping[str, Sequence[str]] | None = None,
     models: Mapping[str, Schema] | None = None,
     bounds: Bounds | None = None,
-) -> tuple[list[Finding], int]:
+) -> Asked:
     """Ask every operation that can be asked, one after the other.
 
     Args:
@@ -168,17 +186,18 @@ def conform(
         samples: Texts worth asking, by name of the property or parameter.
         models: By operation, the shared model that its answers are to be.
         bounds: How much is asked.
-
-    Returns:
-        The findings, and how many requests were sent.
     """
     findings: list[Finding] = []
-    asked = 0
+    unasked: list[str] = []
+    count = 0
     for promise in promises:
         if promise.unasked:
             continue
         model = (models or {}).get(promise.title)
         search = Search(promise, send, samples or {}, bounds or Bounds(), model)
-        findings += search.findings(name)
-        asked += search.asked
-    return findings, asked
+        try:
+            findings += search.findings(name)
+        except NothingToAsk:
+            unasked.append(promise.title)
+        count += search.asked
+    return Asked(tuple(findings), count, tuple(unasked))

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install 'pytest-orchestrator[schemathesis]'"
 _START = "from schemathesis.cli import schemathesis; schemathesis()"
-# Those of a contract; what it answers to methods nobody has documented is not in it.
+# What a service answers to methods nobody has documented is in no contract.
+_SETTINGS = "[phases.coverage]\nunexpected-methods = []\n"
 _CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -79,6 +80,7 @@ def ask_schemathesis(document: object, url: str, name: str, live: Live) -> Verdi
         report = Path(folder) / "junit.xml"
         written = Path(folder) / "contract.json"
         written.write_text(json.dumps(document), encoding="utf-8")
+        written.with_name("schemathesis.toml").write_text(_SETTINGS, encoding="utf-8")
         said = _run(written, report, url, live)
         if not report.is_file():
             raise Infra(f"{name}: Schemathesis has no report: {shortened(said[-1000:], 1000)}")

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import SearchStrategy
 
+LONGEST = 5_000
+"""Characters; a bound above, such as that of a 32-bit number, is nobody's bound."""
 _LONG = 40
-"""Characters of a text without a bound, elements of nothing: enough to be seen."""
+"""Characters of a text without a bound: enough to be seen."""
 _DEEP = 4
 _TOO_DEEP = 30
 _MANY = 2**31 - 1
@@ -141,7 +143,7 @@ class ValuesOf:
 
     def _text(self, schema: Flat, name: str) -> SearchStrategy[str]:
         low = schema.get("minLength", 0)
-        high = schema.get("maxLength", max(low, _LONG))
+        high = min(schema.get("maxLength", max(low, _LONG)), max(low, LONGEST))
         texts = self._known_texts(name) + _made(schema, low if self.odd else max(low, 1), high)
         if not (self.odd or schema.get("format") or "pattern" in schema):
             return st.one_of(texts).filter(lambda text: _is_trimmed(text) and len(text) <= high)

@@ -30,7 +30,11 @@ class Wire:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self._client = httpx.Client(timeout=ANSWER_S, trust_env=False, follow_redirects=False)
+        # A service may close a connection that is kept, at the moment it is used again.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(
+            timeout=ANSWER_S, trust_env=False, follow_redirects=False, limits=fresh
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +69,7 @@ class Wire:
                 body = _read(response, end_s)
         except httpx.TimeoutException:
             return Answer(0, {}, failure=f"nothing within {ANSWER_S:g} s")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return Answer(0, {}, failure=f"{type(error).__name__}: {error}")
         return Answer(response.status_code, dict(response.headers), body)
 
