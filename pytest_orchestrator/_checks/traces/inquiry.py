@@ -16,7 +16,7 @@ from pytest_orchestrator._checks.traces.causes import findings as causes_of
 from pytest_orchestrator._checks.traces.conventions import conventions
 from pytest_orchestrator._checks.traces.structure import Chain, Tolerance, is_whole, structure
 from pytest_orchestrator._domain.trace import Span, TraceIds, traceparent
-from pytest_orchestrator._domain.trace_cause import Call, Evidence, Received, Refused
+from pytest_orchestrator._domain.trace_cause import Call, Evidence, Kind, Received, Refused
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ CHECK: Final = "trace-chain"
 _NS: Final = 1e9
 _ASKS: Final = 3
 _BRIEFLY_S: Final = 2.0
+_BEGUN: Final = 8
 _ON_ITS_WAY_S: Final = 0.3
 _OTHER_PROPAGATION: Final = frozenset(
     {"b3", "x-b3-traceid", "uber-trace-id", "x-datadog-trace-id", "x-amzn-trace-id", "request-id"}
@@ -201,7 +202,18 @@ class Traces:
             verdict = self.judge_asked(self.ask(send, services, continued=continued), services)
             if verdict.passed or any(f.rule != "nesting" for f in verdict.findings):
                 break
+        if verdict.passed and not continued:
+            verdict += self._begun(send, services)
         return verdict
+
+    def _begun(self, send: Send, services: Sequence[str]) -> Verdict:
+        """Whether the first service begins every trace anew, and every one sampled."""
+        asked = [self.ask(send, services, continued=False) for _ in range(_BEGUN)]
+        calls = [call for each in asked for call in each.calls.get(services[1], ())[:1]]
+        contexts = [call.context for call in calls]
+        ids = {context.trace_id for context in contexts if context}
+        left = _BEGUN - sum(context is not None and context.sampled for context in contexts)
+        return Verdict(CHECK, tuple(_of_begun(services[0], left=left, new=len(ids))))
 
     def judge_at_once(self, send: Send, *, services: Sequence[str], count: int) -> Verdict:
         """Send several requests at the same time, each with a trace of its own; judge them all.
@@ -362,6 +374,17 @@ class _Sent(NamedTuple):
     ids: TraceIds | None
     sent_s: float
     call: Call
+
+
+def _of_begun(service: str, *, left: int, new: int) -> Iterable[Finding]:
+    """Findings about the traces a service began, of which some may lack the order to record."""
+    if left:
+        what = f"of {_BEGUN} traces that it began, {left} were not handed on with the flags 01"
+        cure = "record every trace: OTEL_TRACES_SAMPLER=parentbased_always_on"
+        yield Finding(service, what, Kind.SAMPLED_OUT, cure)
+    elif new < _BEGUN:
+        what = f"{_BEGUN} traces that it began had {new} different ids; ids must be random"
+        yield Finding(service, what, "trace-id")
 
 
 def _of_one(calls: tuple[Call, ...], trace_id: str) -> tuple[Call, ...]:
