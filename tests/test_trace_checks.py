@@ -119,6 +119,10 @@ DEFECTS: dict[str, tuple[Defect, list[tuple[str, str]]]] = {
         without(6, 7),
         [("service", "no span of core is in the trace; it exports nothing, or under another name")],
     ),
+    "api-exports-nothing": (
+        without(4, 5),
+        [("service", "api: no span of api is in the trace")],
+    ),
     "core-under-another-name": (
         renamed("core", "unknown_service:python"),
         [("service", "there are spans of unknown_service:python; it exports nothing, or under")],
@@ -397,8 +401,9 @@ def test_an_orphan_is_blamed_on_who_made_its_parents_id() -> None:
 
 
 def test_every_request_has_to_carry_the_trace() -> None:
-    """Also the second one to the same service."""
-    chain = known_of(GOOD, calls={"core": (carried(5), Call(None))})
+    """Also the second one for the same thing; others may be nobody's question."""
+    other = Call(None, path="/configuration")
+    chain = known_of(GOOD, calls={"core": (carried(5), Call(None), other)})
 
     (finding,) = structure(chain)
 
@@ -422,6 +427,8 @@ def test_times_far_from_the_request_are_found() -> None:
 
     assert [f.rule for f in structure(chain)] == ["time"] * 7
     assert list(structure(known_of(GOOD, window_ns=(0, 0)))) == []
+    endless = changed(7, end_ns=hour_ns)(GOOD)
+    assert [f.rule for f in structure(known_of(endless, window_ns=(0, 0)))] == ["time"]
 
 
 def test_a_trace_is_whole_when_all_that_can_come_has_come() -> None:

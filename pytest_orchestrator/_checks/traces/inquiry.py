@@ -405,7 +405,8 @@ def _tolerance(settings: Settings) -> Tolerance:
 def _call(exchange: Exchange) -> Call:
     others = tuple(sorted(_OTHER_PROPAGATION & exchange.headers.keys()))
     header = exchange.headers.get("traceparent")
-    return Call(header, others, exchange.method, exchange.status)
+    path = exchange.path.partition("?")[0]
+    return Call(header, others, exchange.method, exchange.status, path)
 
 
 def _learned(calls: Mapping[str, tuple[Call, ...]], services: Sequence[str]) -> str | None:
