@@ -271,6 +271,8 @@ def test_a_span_that_ends_late_counts_if_it_does_so_each_time(
 
     application.change = only_once
     assert inquiry.judge(application.answer, services=CHAIN).findings == ()
+    application.change = only_once
+    assert inquiry.judge_at_once(application.answer, services=CHAIN, count=2).findings == ()
 
 
 def test_requests_that_share_a_context_are_found(inquiry: Traces, application: Application) -> None:
