@@ -167,6 +167,18 @@ DEFECTS: dict[str, tuple[Defect, list[tuple[str, str]]]] = {
         changed(1, kind="INTERNAL"),
         [("root", "frontend INTERNAL 'GET /' 0000000000000001: the trace begins with a span of")],
     ),
+    "root-is-a-client": (
+        lambda spans: (
+            *changed(1, kind="CLIENT")(spans),
+            a_span(8, f"{1:016x}", "frontend", "SERVER", "within"),
+        ),
+        [
+            (
+                "root",
+                "frontend CLIENT 'GET /' 0000000000000001: the trace begins with a span of kind",
+            )
+        ],
+    ),
     "two-roots": (
         changed(4, parent_id=SENT),
         [
