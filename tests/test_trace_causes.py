@@ -140,6 +140,10 @@ CASES: dict[str, tuple[Evidence, list[tuple[Kind, str, str]]]] = {
         evidence("frontend api", received=(came("core"),)),
         [(Kind.NOT_SEARCHABLE, "core", "the store took 1 span of core into this trace")],
     ),
+    "broken-mended-and-broken-again": (
+        evidence("api", received=(came("frontend", OTHER),), calls={"core": (Call(None),)}),
+        [(Kind.PROPAGATION, "frontend", "of its own"), (Kind.PROPAGATION, "api", "no traceparent")],
+    ),
     "two-at-once": (
         evidence("api", received=(came("backend", source="core"),)),
         [(Kind.NOT_EXPORTED, "frontend", ""), (Kind.MISNAMED, "core", "backend")],

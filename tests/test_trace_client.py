@@ -7,14 +7,16 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import httpx
 import pytest
 
 from pytest_orchestrator._checks.traces import TraceClient
 from pytest_orchestrator._domain.trace import Span
 from pytest_orchestrator._stack.trace_store import TraceStore
 from pytest_orchestrator.errors import Infra
+from tests.trace_exports import PROTOBUF, a_span, as_protobuf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -176,6 +178,40 @@ def test_a_sparse_span_is_read(canned: Canned) -> None:
     attributes = {"none": None, "pairs": {"a": b"\x01"}}
     assert span == Span(TRACE_ID, SPAN_ID, "", "", "", "UNSPECIFIED", 0, 0, "UNSET", attributes)
     assert str(span) == f"(no service) UNSPECIFIED '' {SPAN_ID}"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/protobuf"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_trace_is_the_same_in_every_form(version: Literal[1, 2], accept: str) -> None:
+    """v1 and v2, JSON and protobuf, with all that is judged."""
+    said = {"http.route": "/infer", "n": 3, "x": 1.5, "yes": True, "list": ["a", 2]}
+    span = a_span(TRACE_ID, attributes=said, status="ERROR", status_message="why",
+                  version="1.2", events=("exception", "retry"), parent_id=SPAN_ID)  # fmt: skip
+
+    with TraceStore() as store, TraceClient(store.url, version=version, accept=accept) as client:
+        httpx.post(
+            store.url + "/v1/traces", content=as_protobuf([span]), headers=PROTOBUF,
+            trust_env=False,
+        ).raise_for_status()  # fmt: skip
+        found = client.spans(TRACE_ID)
+
+        assert found == (span,)
+        assert client.spans("e" * 32) == ()
+
+
+@pytest.mark.parametrize(
+    "trace_id",
+    ["AKvlGRbNQ92ESOshHIAxnA==", "q+UZFs1D3YRI6yEcgDGc", "00abe51916cd43dd8448eb211c80319c"],
+)
+def test_an_id_is_read_from_base64_and_from_hex(canned: Canned, trace_id: str) -> None:
+    """Also where a store has dropped its leading zeros."""
+    span = f'{{"traceId":"{trace_id}","spanId":"t61rcWkgMzE="}}'
+    canned.body = f'{{"batches":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}'.encode()
+
+    with TraceClient(canned.url) as client:
+        (found,) = client.spans(TRACE_ID)
+
+    assert (found.trace_id, found.span_id) == ("00abe51916cd43dd8448eb211c80319c", SPAN_ID)
 
 
 def test_a_store_is_ready_when_it_says_so(canned: Canned) -> None:

@@ -72,7 +72,34 @@ def test_an_unbroken_trace_passes(
 ) -> None:
     """Whether it was sent with the request, or begun by the first service."""
     assert inquiry.judge(application.answer, services=CHAIN, continued=continued).findings == ()
-    assert application.answered == 1
+    assert application.answered == (1 if continued else 9)
+
+
+def test_every_trace_that_is_begun_is_sampled(inquiry: Traces, application: Application) -> None:
+    """A sampler that leaves some out is found, by the flags on the wire."""
+
+    def leave_out(_: str, header: str) -> str:
+        return header if application.answered % 4 else header[:-2] + "00"
+
+    application.carried = leave_out
+
+    (finding,) = inquiry.judge(application.answer, services=CHAIN, continued=False).findings
+
+    assert (finding.where, finding.rule) == ("frontend", "sampled-out")
+    assert "of 8 traces that it began, 2 were not" in finding.what
+
+
+def test_every_trace_that_is_begun_has_an_id_of_its_own(
+    inquiry: Traces, application: Application
+) -> None:
+    """Ids that come again mix requests up."""
+    first = f"00-{'a' * 32}-{'b' * 16}-01"
+    application.carried = lambda _, header: first if application.answered > 1 else header
+
+    (finding,) = inquiry.judge(application.answer, services=CHAIN, continued=False).findings
+
+    assert (finding.where, finding.rule) == ("frontend", "trace-id")
+    assert "had 1 different ids" in finding.what
 
 
 def test_requests_at_once_pass(inquiry: Traces, application: Application) -> None:
@@ -244,6 +271,8 @@ def test_a_span_that_ends_late_counts_if_it_does_so_each_time(
 
     application.change = only_once
     assert inquiry.judge(application.answer, services=CHAIN).findings == ()
+    application.change = only_once
+    assert inquiry.judge_at_once(application.answer, services=CHAIN, count=2).findings == ()
 
 
 def test_requests_that_share_a_context_are_found(inquiry: Traces, application: Application) -> None:

@@ -77,6 +77,16 @@ def test_an_export_that_cannot_be_read_is_noted(
     assert store.record.refused(refused.at_s + 1) == ()
 
 
+def test_a_wrong_path_is_noted(store: TraceStore) -> None:
+    """Metrics and logs are not taken either, but nobody meant them to be traces."""
+    url = store.intake("core")
+    for path in ("/v1/trace", "/v1/metrics", "/v1/logs"):
+        assert httpx.post(url + path, content=b"x", trust_env=False).status_code == 404
+
+    (refused,) = store.record.refused()
+    assert refused.why == "an export was posted to /v1/trace, not to /v1/traces"
+
+
 def test_an_exporter_that_speaks_grpc_is_told_apart(store: TraceStore) -> None:
     """It begins with the preface of HTTP/2, and the note says what to set."""
     url = httpx.URL(store.intake("core"))

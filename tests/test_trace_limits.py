@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -105,11 +106,17 @@ def test_an_export_is_seen_whole_or_not_at_all() -> None:
     assert len(seen) == 3
 
 
-def test_a_small_body_that_unpacks_to_a_large_one_is_refused(http: httpx.Client) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_small_body_that_unpacks_to_a_large_one_is_refused(
+    http: httpx.Client, encoding: str
+) -> None:
     """17 MiB of zeros pack into some KiB."""
-    bomb = gzip.compress(bytes(17 * MIB))
+    zeros = bytes(17 * MIB)
+    bomb = gzip.compress(zeros) if encoding == "gzip" else zlib.compress(zeros)
 
-    answer = http.post("/v1/traces", content=bomb, headers=PROTOBUF | {"Content-Encoding": "gzip"})
+    answer = http.post(
+        "/v1/traces", content=bomb, headers=PROTOBUF | {"Content-Encoding": encoding}
+    )
 
     assert len(bomb) < MIB
     assert answer.status_code == 413

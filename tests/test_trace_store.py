@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import socket
+import zlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -71,6 +72,17 @@ def test_an_export_is_found_by_its_trace_id(
 
     assert answer.status_code == 200
     assert fetched(store, trace_id) == spans
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "zlib"])
+def test_a_deflated_export_is_read(store: TraceStore, http: httpx.Client, encoding: str) -> None:
+    """SDKs offer it beside gzip."""
+    spans = (a_span(new_trace_ids().trace_id),)
+    packed = zlib.compress(as_protobuf(spans))
+
+    http.post("/v1/traces", content=packed, headers=PROTOBUF | {"Content-Encoding": encoding})
+
+    assert fetched(store, spans[0].trace_id) == spans
 
 
 def test_a_chunked_export_is_read(store: TraceStore, http: httpx.Client) -> None:
@@ -227,9 +239,11 @@ def test_parent_ids_of_another_length_are_refused(http: httpx.Client) -> None:
         (b"{nope", JSON, b"json: "),
         (b"notgzip", PROTOBUF | {"Content-Encoding": "gzip"}, b"gzip: "),
         (gzip.compress(b"x" * 99)[:20], JSON | {"Content-Encoding": "gzip"}, b"gzip: "),
+        (b"notzlib", JSON | {"Content-Encoding": "deflate"}, b"deflate: "),
+        (zlib.compress(b"x" * 99)[:9], JSON | {"Content-Encoding": "deflate"}, b"deflate: "),
         (b"x", JSON | {"Content-Encoding": "br"}, b"unsupported Content-Encoding: br"),
     ],
-    ids=["protobuf", "json", "gzip", "half-gzip", "brotli"],
+    ids=["protobuf", "json", "gzip", "half-gzip", "deflate", "half-deflate", "brotli"],
 )
 def test_an_unreadable_body_is_refused_with_a_reason(
     http: httpx.Client, body: bytes, headers: dict[str, str], said: bytes

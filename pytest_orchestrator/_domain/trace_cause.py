@@ -108,12 +108,14 @@ class Call:
         other_headers: Names, in lower case, of other headers that carry trace ids.
         method: E.g. ``"POST"``; empty if it is not known.
         status: Of the answer; 0 if it is not known.
+        path: What was asked for, without its query; empty if it is not known.
     """
 
     traceparent: str | None
     other_headers: tuple[str, ...] = ()
     method: str = ""
     status: int = 0
+    path: str = ""
 
     @property
     def context(self) -> Context | None:

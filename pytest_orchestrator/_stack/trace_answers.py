@@ -25,6 +25,7 @@ _NO_SNIFFING: Final = (("X-Content-Type-Options", "nosniff"),)
 _VARIES: Final = (("Vary", "Accept-Encoding"),)
 _TRACE_ID_DIGITS: Final = 32
 _FIRST_REFUSAL: Final = 300
+_OTHER_SIGNALS: Final = frozenset({"/v1/metrics", "/v1/logs", "/v1development/profiles"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,14 @@ class TraceAnswers:
             case ["api", "v2", "traces", trace_id] if trace_id:
                 return self._trace(trace_id, request, version=2)
             case _:
+                self._note_stray(request)
                 return Answer(404, b"404 page not found\n", _TEXT, _NO_SNIFFING)
+
+    def _note_stray(self, request: Request) -> None:
+        """Somebody may have got the path of exports wrong; other signals have paths of theirs."""
+        if request.method == "POST" and request.path not in _OTHER_SIGNALS:
+            what = f"an export was posted to {request.path[:100]}, not to /v1/traces"
+            self.record.refuse(request.source, what)
 
     def _export(self, request: Request) -> Answer:
         answer = self._taken(request)
@@ -164,6 +172,8 @@ class TraceAnswers:
                 return request.body
             case "gzip":
                 return _gunzip(request.body, self._max_body_bytes)
+            case "deflate" | "zlib":
+                return _inflate(request.body, self._max_body_bytes)
             case other:
                 raise otlp.UnreadableExport(f"unsupported Content-Encoding: {other}; use gzip")
 
@@ -223,6 +233,22 @@ def _gunzip(packed: bytes, max_bytes: int) -> bytes:
             plain = stream.read(max_bytes + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise otlp.UnreadableExport(f"gzip: {error}") from error
+    return _bounded(plain, max_bytes)
+
+
+def _inflate(packed: bytes, max_bytes: int) -> bytes:
+    """Unpack what HTTP calls deflate, which is zlib's format."""
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(packed, max_bytes + 1)
+    except zlib.error as error:
+        raise otlp.UnreadableExport(f"deflate: {error}") from error
+    if not stream.eof and len(plain) <= max_bytes:
+        raise otlp.UnreadableExport("deflate: the body ends too early")
+    return _bounded(plain, max_bytes)
+
+
+def _bounded(plain: bytes, max_bytes: int) -> bytes:
     if len(plain) > max_bytes:
         raise BodyTooLarge(
             f"413 the body unpacks to more than {max_bytes} bytes; export in smaller batches"

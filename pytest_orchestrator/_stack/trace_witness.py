@@ -49,9 +49,9 @@ class ServiceWitness:
         return self._store.record.refused(since_s)
 
     def background(self, service: str) -> frozenset[str]:
-        """The path of a service's health, which anybody may ask at any time."""
+        """The paths of a service's health and document, which anybody may ask at any time."""
         known = self._plan.services.get(service)
-        return frozenset({known.health}) if known else frozenset()
+        return frozenset(filter(None, (known.health, known.openapi))) if known else frozenset()
 
     def flush(self, services: Sequence[str]) -> None:
         """Stop services; what they still have, they send before they end."""

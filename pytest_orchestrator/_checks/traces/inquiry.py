@@ -16,7 +16,7 @@ from pytest_orchestrator._checks.traces.causes import findings as causes_of
 from pytest_orchestrator._checks.traces.conventions import conventions
 from pytest_orchestrator._checks.traces.structure import Chain, Tolerance, is_whole, structure
 from pytest_orchestrator._domain.trace import Span, TraceIds, traceparent
-from pytest_orchestrator._domain.trace_cause import Call, Evidence, Received, Refused
+from pytest_orchestrator._domain.trace_cause import Call, Evidence, Kind, Received, Refused
 from pytest_orchestrator._domain.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ CHECK: Final = "trace-chain"
 _NS: Final = 1e9
 _ASKS: Final = 3
 _BRIEFLY_S: Final = 2.0
+_BEGUN: Final = 8
 _ON_ITS_WAY_S: Final = 0.3
 _OTHER_PROPAGATION: Final = frozenset(
     {"b3", "x-b3-traceid", "uber-trace-id", "x-datadog-trace-id", "x-amzn-trace-id", "request-id"}
@@ -196,12 +197,21 @@ class Traces:
         Raises:
             Infra: The trace store, or Grafana, does not answer.
         """
-        verdict = Verdict(CHECK)
-        for _ in range(_ASKS):
-            verdict = self.judge_asked(self.ask(send, services, continued=continued), services)
-            if verdict.passed or any(f.rule != "nesting" for f in verdict.findings):
-                break
+        verdict = _recurring(
+            lambda: self.judge_asked(self.ask(send, services, continued=continued), services)
+        )
+        if verdict.passed and not continued:
+            verdict += self._begun(send, services)
         return verdict
+
+    def _begun(self, send: Send, services: Sequence[str]) -> Verdict:
+        """Whether the first service begins every trace anew, and every one sampled."""
+        asked = [self.ask(send, services, continued=False) for _ in range(_BEGUN)]
+        calls = [call for each in asked for call in each.calls.get(services[1], ())[:1]]
+        contexts = [call.context for call in calls]
+        ids = {context.trace_id for context in contexts if context}
+        left = _BEGUN - sum(context is not None and context.sampled for context in contexts)
+        return Verdict(CHECK, tuple(_of_begun(services[0], left=left, new=len(ids))))
 
     def judge_at_once(self, send: Send, *, services: Sequence[str], count: int) -> Verdict:
         """Send several requests at the same time, each with a trace of its own; judge them all.
@@ -211,6 +221,9 @@ class Traces:
             services: As for `judge`.
             count: How many requests.
         """
+        return _recurring(lambda: self._judge_at_once(send, services, count))
+
+    def _judge_at_once(self, send: Send, services: Sequence[str], count: int) -> Verdict:
         before = sum(1 for _ in self._exchanges)
         with ThreadPoolExecutor(count) as pool:
             sent = [pool.submit(self._send, send, new_trace_ids()) for _ in range(count)]
@@ -356,12 +369,33 @@ class Traces:
                 )
 
 
+def _recurring(judge: Callable[[], Verdict]) -> Verdict:
+    """Judge again if spans merely lie outside of their parents: it counts if they do each time."""
+    verdict = Verdict(CHECK)
+    for _ in range(_ASKS):
+        verdict = judge()
+        if verdict.passed or any(f.rule != "nesting" for f in verdict.findings):
+            break
+    return verdict
+
+
 class _Sent(NamedTuple):
     """A request that was sent, before anybody has looked at the wire."""
 
     ids: TraceIds | None
     sent_s: float
     call: Call
+
+
+def _of_begun(service: str, *, left: int, new: int) -> Iterable[Finding]:
+    """Findings about the traces a service began, of which some may lack the order to record."""
+    if left:
+        what = f"of {_BEGUN} traces that it began, {left} were not handed on with the flags 01"
+        cure = "record every trace: OTEL_TRACES_SAMPLER=parentbased_always_on"
+        yield Finding(service, what, Kind.SAMPLED_OUT, cure)
+    elif new < _BEGUN:
+        what = f"{_BEGUN} traces that it began had {new} different ids; ids must be random"
+        yield Finding(service, what, "trace-id")
 
 
 def _of_one(calls: tuple[Call, ...], trace_id: str) -> tuple[Call, ...]:
@@ -382,7 +416,8 @@ def _tolerance(settings: Settings) -> Tolerance:
 def _call(exchange: Exchange) -> Call:
     others = tuple(sorted(_OTHER_PROPAGATION & exchange.headers.keys()))
     header = exchange.headers.get("traceparent")
-    return Call(header, others, exchange.method, exchange.status)
+    path = exchange.path.partition("?")[0]
+    return Call(header, others, exchange.method, exchange.status, path)
 
 
 def _learned(calls: Mapping[str, tuple[Call, ...]], services: Sequence[str]) -> str | None:

@@ -289,11 +289,15 @@ def _stray_servers(chain: Chain) -> Iterator[Finding]:
 
 
 def _untraced_calls(chain: Chain) -> Iterator[Finding]:
-    """Of several requests to a service, each must carry the trace."""
+    """Of several requests for the same thing, each must carry the trace."""
     ids = {span.trace_id for span in chain.spans}
     for caller, called in chain.links:
-        for call in chain.calls.get(called, ()):
-            if call.context is None or call.context.trace_id not in ids:
+        calls = chain.calls.get(called, ())
+        traced = [call for call in calls if call.context and call.context.trace_id in ids]
+        paths = {call.path for call in traced}
+        for call in calls:
+            # What is asked for without a trace altogether may be nobody's question.
+            if call not in traced and call.path in paths:
                 yield Finding(
                     f"{caller}, {caller} -> {called}",
                     f"one of its requests to {called} carried the traceparent "
