@@ -33,8 +33,6 @@ from pytest_orchestrator._checks.round_trip.refusals import (
     refusing,
 )
 from pytest_orchestrator._checks.round_trip.script import (
-    ERROR,
-    UNKNOWN,
     Case,
     Crowd,
     Script,
@@ -56,8 +54,6 @@ __all__ = [
     "AGENTS",
     "AT_ONCE",
     "BAD_BODIES",
-    "ERROR",
-    "UNKNOWN",
     "Case",
     "Crowd",
     "Heard",

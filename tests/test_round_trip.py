@@ -54,7 +54,12 @@ def citation(**changed: Any) -> dict[str, Any]:
     return ANSWER | {"citations": [first | changed, *others]}
 
 
-UNKNOWN = {"status": "unknown", "answer": None, "citations": [], "interaction_id": ID}
+UNKNOWN: dict[str, Any] = {
+    "status": "unknown",
+    "answer": None,
+    "citations": [],
+    "interaction_id": ID,
+}
 ERROR = UNKNOWN | {"status": "error"}
 BACKWARDS = ANSWER | {"citations": ANSWER["citations"][::-1]}
 
@@ -445,7 +450,10 @@ def test_page_is_not_to_blame_for_an_api_that_answers_all_the_same() -> None:
 
 def test_statuses_are_those_of_the_document() -> None:
     """With their media types; a response without content allows any."""
-    responses = {"200": {"content": {"application/json; charset=utf-8": {}}}, "default": {}}
+    responses: dict[str, Any] = {
+        "200": {"content": {"application/json; charset=utf-8": {}}},
+        "default": {},
+    }
 
     statuses = documented_statuses({"paths": {"/q": {"post": {"responses": responses}}}}, "/q")
 
