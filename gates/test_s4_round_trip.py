@@ -257,6 +257,12 @@ def test_question_travels_through_all_services(
     for journey in journeys:
         verdict += check_journey(journey, schema)
     verdict.raise_for_findings()
+    # Asked by the api, core answers as it does when it is asked directly.
+    said = [journey.asked_core[-1].answer for journey in journeys]
+    verdict = check_answered(list(zip(known, said[: len(known)], strict=True)), library, CORE)
+    for question, answer in zip(unknown, said[len(known) :], strict=True):
+        verdict += check_unknown(question, answer, CORE)
+    verdict.raise_for_findings()
 
 
 # ---------------------------------------------------------------- questions that cannot be taken
