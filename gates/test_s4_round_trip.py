@@ -46,6 +46,7 @@ from pytest_orchestrator.round_trip import (
     check_not_mixed_up,
     check_refusal_shown,
     check_refused,
+    check_says_so,
     check_text_stays_text,
     check_unknown,
     check_visit,
@@ -178,6 +179,14 @@ def test_answer_does_not_depend_on_who_asks(
             journey = interview.ask_all(at, [question], agent=agent)[0]
             verdict += check_journey(journey, schema)
     verdict.raise_for_findings()
+
+
+@pytest.mark.parametrize("case", ["unknown", "error"])
+def test_page_says_in_words_that_there_is_no_answer(case: str, told: Told) -> None:
+    """The status is for programs; people are told in a sentence."""
+    (_, journey), (_, answered) = told["frontend", case], told["frontend", "one-citation"]
+
+    check_says_so(journey, answered).raise_for_findings()
 
 
 def test_page_is_blank_for_somebody_who_has_not_asked(interview: Interview, told: Told) -> None:
