@@ -46,6 +46,7 @@ from pytest_orchestrator.round_trip import (
     check_not_mixed_up,
     check_refusal_shown,
     check_refused,
+    check_says_so,
     check_text_stays_text,
     check_unknown,
     check_visit,
@@ -180,6 +181,14 @@ def test_answer_does_not_depend_on_who_asks(
     verdict.raise_for_findings()
 
 
+@pytest.mark.parametrize("case", ["unknown", "error"])
+def test_page_says_in_words_that_there_is_no_answer(case: str, told: Told) -> None:
+    """The status is for programs; people are told in a sentence."""
+    (_, journey), (_, answered) = told["frontend", case], told["frontend", "one-citation"]
+
+    check_says_so(journey, answered).raise_for_findings()
+
+
 def test_page_is_blank_for_somebody_who_has_not_asked(interview: Interview, told: Told) -> None:
     """It has the form, and nobody else's answer."""
     del told
@@ -256,6 +265,12 @@ def test_question_travels_through_all_services(
     verdict = check_not_mixed_up(journeys[: len(known)])
     for journey in journeys:
         verdict += check_journey(journey, schema)
+    verdict.raise_for_findings()
+    # Asked by the api, core answers as it does when it is asked directly.
+    said = [journey.asked_core[-1].answer for journey in journeys]
+    verdict = check_answered(list(zip(known, said[: len(known)], strict=True)), library, CORE)
+    for question, answer in zip(unknown, said[len(known) :], strict=True):
+        verdict += check_unknown(question, answer, CORE)
     verdict.raise_for_findings()
 
 

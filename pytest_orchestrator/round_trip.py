@@ -12,6 +12,7 @@ from pytest_orchestrator._checks.round_trip.blame import (
     check_failure_visible,
     check_form,
     check_journey,
+    check_says_so,
     check_text_stays_text,
     check_visit,
     documented_statuses,
@@ -33,8 +34,6 @@ from pytest_orchestrator._checks.round_trip.refusals import (
     refusing,
 )
 from pytest_orchestrator._checks.round_trip.script import (
-    ERROR,
-    UNKNOWN,
     Case,
     Crowd,
     Script,
@@ -56,8 +55,6 @@ __all__ = [
     "AGENTS",
     "AT_ONCE",
     "BAD_BODIES",
-    "ERROR",
-    "UNKNOWN",
     "Case",
     "Crowd",
     "Heard",
@@ -80,6 +77,7 @@ __all__ = [
     "check_not_mixed_up",
     "check_refusal_shown",
     "check_refused",
+    "check_says_so",
     "check_text_stays_text",
     "check_unknown",
     "check_visit",

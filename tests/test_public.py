@@ -16,11 +16,11 @@ import pytest_orchestrator
 from tests.project import Project
 
 MODULES = ["pytest_orchestrator"] + [
-    f"pytest_orchestrator.{name}" for name in ("checks", "testing", "types")
+    f"pytest_orchestrator.{name}" for name in ("checks", "round_trip", "testing", "types")
 ]
 HEAVY = {
     "anthropic", "google", "httpx", "jsonschema", "openapi_spec_validator", "opentelemetry",
-    "pydantic", "sqlite3", "yaml",
+    "playwright", "pydantic", "sqlite3", "yaml",
 }  # fmt: skip
 TESTS = """
 import pytest
@@ -197,7 +197,7 @@ def test_fixtures_are_listed(project: Project) -> None:
 
     names = (
         "plan", "ledger", "workspace", "contracts", "services", "hops", "traces", "trace_store",
-        "http", "left_phase1", "right_phase2",
+        "http", "browser", "left_phase1", "right_phase2",
     )  # fmt: skip
     lines = result.outlines
     for name in names:
@@ -212,6 +212,7 @@ def test_options_are_listed(project: Project) -> None:
     result.stdout.fnmatch_lines_random([
         "*pytest-orchestrator*", "*--agents=NAME*", "*--runbook=PATH*", "*--workspace=DIR*",
         "*--run-id=ID*", "*--run-status*", "*--gate=NAME*", "*--lane=AGENT*",
+        "*--browser*",
         "*orchestrator_agents (string):*", "*orchestrator_runbook (string):*",
     ])  # fmt: skip
     result.stdout.no_fnmatch_line("*--run-folder*")

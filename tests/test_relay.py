@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -106,6 +106,14 @@ class Service(BaseHTTPRequestHandler):
         self.send_header("content-length", "100")
         self.end_headers()
         self.wfile.write(b'{"said":')
+        self.close_connection = True
+
+    def at_odd(self) -> None:
+        """A length that is none."""
+        self.send_response(200)
+        self.send_header("content-length", "ten")
+        self.end_headers()
+        self.wfile.write(b'{"said":10}')
         self.close_connection = True
 
     def at_silent(self) -> None:
@@ -228,7 +236,7 @@ def test_answer_without_a_body_keeps_nobody_waiting(
     assert [hop.status for hop in hops] == [status, status]
 
 
-@pytest.mark.parametrize("path", ["/early", "/silent"])
+@pytest.mark.parametrize("path", ["/early", "/odd", "/silent"])
 def test_answer_that_breaks_off_breaks_off(path: str, http: httpx.Client, hops: Hops) -> None:
     """The asker sees what it would see without the relay, and no answer of the relay's own."""
     with pytest.raises(httpx.RemoteProtocolError):
@@ -283,11 +291,6 @@ def test_asker_of_http_1_0_gets_no_chunks(line: str, relay: Relay, hops: Hops) -
 
 
 # ---------------------------------------------------------------- somebody stands in
-
-
-def standing_in(line: Callable[[Request], Reply | HangUp | None], hops: Hops) -> object:
-    """A stand-in, for a ``with``."""
-    return hops.standing_in("core", line)
 
 
 def test_stand_in_answers_in_the_services_place(http: httpx.Client, hops: Hops) -> None:

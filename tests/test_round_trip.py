@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from pytest_orchestrator._checks.round_trip.blame import (
     check_core_says,
@@ -15,6 +15,7 @@ from pytest_orchestrator._checks.round_trip.blame import (
     check_failure_shown,
     check_form,
     check_journey,
+    check_says_so,
     check_text_stays_text,
     check_visit,
     documented_statuses,
@@ -73,6 +74,7 @@ def test_nobody_is_blamed_for_what_came_back(answer: dict[str, Any]) -> None:
     assert check_journey(page_journey(answer), SCHEMA).passed
 
 
+@settings(deadline=None, max_examples=50)
 @given(answers())
 def test_nobody_is_blamed_for_any_answer(answer: dict[str, Any]) -> None:
     """Whatever core says within the shared models, handed on unchanged, is fine."""
@@ -80,6 +82,7 @@ def test_nobody_is_blamed_for_any_answer(answer: dict[str, Any]) -> None:
     assert check_journey(page_journey(answer), SCHEMA).findings == ()
 
 
+@settings(deadline=None, max_examples=50)
 @given(answers(), answers())
 def test_an_answer_for_another_blames_whoever_exchanged_it(
     said: dict[str, Any], other: dict[str, Any]
@@ -284,6 +287,8 @@ def test_core_is_judged_when_it_is_asked_directly() -> None:
         (html(ANSWER).replace("0.94", "1"), "citations"),
         (html(ANSWER).replace("0.94", "0.9").replace("0.50", "0.9"), "citations"),
         (html(ANSWER).replace("zebra.md", "a document"), "citations"),
+        (html(ANSWER).replace("apple.md,", "apple.md, page None,"), "citations"),
+        (html(ANSWER).replace("apple.md,", "apple.md, p. 0,"), "citations"),
         (html(ANSWER) + html(ANSWER), "status"),
         (html(UNKNOWN), "status"),
         (html(ANSWER).replace("&lt;", "&amp;lt;"), "answer"),
@@ -362,6 +367,17 @@ def test_visit_is_judged_by_what_can_be_seen() -> None:
     assert check_visit(fine).passed
     for rule, visit in wrong.items():
         assert told(check_visit(visit)) == {("frontend", rule)}
+
+
+def test_page_says_in_words_that_there_is_no_answer() -> None:
+    """In any words that do not stand on every page."""
+    frame = "<html><body><h1>Ask me</h1><form>Your question</form>Interaction "
+    answered = page_journey(ANSWER, shown=f"{frame}{html(ANSWER)} Sources")
+    mute = page_journey(UNKNOWN, shown=f"{frame}{html(UNKNOWN)}")
+    telling = page_journey(UNKNOWN, shown=f'{frame}{html(UNKNOWN)}<p data-field="note">Sorry')
+
+    assert told(check_says_so(mute, answered)) == {("frontend", "sentence")}
+    assert check_says_so(telling, answered).passed
 
 
 TAG = "x-q1"

@@ -256,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             answer = _asked(service, self, request)
             self._stream(request, answer)
-        except (OSError, HTTPException):
+        except (OSError, HTTPException, ValueError):
             # Its asker learns just what we did: that no answer came, or only a part.
             self.close_connection = True
         finally:

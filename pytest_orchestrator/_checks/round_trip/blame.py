@@ -21,6 +21,7 @@ from pytest_orchestrator._checks.round_trip.showing import (
     failure_not_shown,
     interaction_in_header,
     not_shown,
+    says_nothing,
     taken_for_markup,
 )
 from pytest_orchestrator._domain.verdict import Finding, Verdict
@@ -188,6 +189,18 @@ def check_text_stays_text(journey: Journey, tag: str) -> Verdict:
         # It came so from the api, which has a finding of its own for it.
         findings = tuple(f for f in findings if "escaped twice" not in f.what)
     return Verdict("escaping", findings)
+
+
+def check_says_so(journey: Journey, answered: Journey) -> Verdict:
+    """Whether a page without an answer says so in words, besides its status.
+
+    Args:
+        journey: A question asked on the page that was unknown, or ended in an error.
+        answered: One that was answered, for what the page says in any case.
+    """
+    html = journey.heard.text
+    where = f"{FRONTEND} page"
+    return Verdict("says-so", tuple(says_nothing(html, answered.heard.text, where)))
 
 
 def documented_statuses(document: Any, path: str) -> dict[str, frozenset[str]]:

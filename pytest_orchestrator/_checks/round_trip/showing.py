@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pytest_orchestrator._checks.nodes import shortened
 from pytest_orchestrator._checks.pages import read_page
-from pytest_orchestrator._checks.round_trip.journey import shown_on
 from pytest_orchestrator._checks.round_trip.meaning import same_id
 from pytest_orchestrator._domain.verdict import Finding
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from pytest_orchestrator._checks.round_trip.journey import Shown, ShownCitation
 
 _NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:[.,]\d+)?(?![\w]|[.,]\d)")
+# What programs show for what is not there, and a page that is not there.
+_MADE_UP_PAGE = re.compile(r"\b(None|null|undefined|NaN)\b|\b[Pp](age|g\.?|\.)?:?\s*\d")
+_FRAME = frozenset(("footer", "form", "h1", "header", "nav"))
+_FIELDS = frozenset(("answer", "citation", "interaction_id", "status"))
 
 
 def not_shown(answer: Any, shown: Shown, where: str) -> Iterator[Finding]:
@@ -72,6 +76,31 @@ def taken_for_markup(html: str, tag: str, where: str) -> Iterator[Finding]:
         yield Finding(where, f"shows '&lt;{tag}' for '<{tag}': escaped twice", "escaping")
 
 
+def says_nothing(html: str, answered: str, where: str) -> Iterator[Finding]:
+    """Whether a page without an answer has no words for that.
+
+    Args:
+        html: The page of a question that is unknown or in error.
+        answered: The page of one that is answered, for what stands on either.
+        where: For findings.
+    """
+    if not _own_words(html) - _own_words(answered):
+        what = "has no sentence that says that there is no answer"
+        yield Finding(where, what, "sentence")
+
+
+def _own_words(html: str) -> Counter[str]:
+    """The words of a page besides its frame and what it is asked to show."""
+    page = read_page(html)
+    bodies = [e for e in page.elements if e.tag == "body"] or page.elements[:1]
+    left = Counter(word for body in bodies[:1] for word in " ".join(body.parts).split())
+    apart = [e for e in page.elements if e.tag in _FRAME or e.marked_as in _FIELDS]
+    for element in apart:
+        if not any(outer in apart for outer in element.around):
+            left -= Counter(" ".join(element.parts).split())
+    return left
+
+
 def _status(shown: Shown, expected: str, where: str) -> Iterator[Finding]:
     """The word itself; how it is capitalised is a matter of taste."""
     return _one(tuple(text.lower() for text in shown.statuses), expected, "status", where)
@@ -110,7 +139,10 @@ def _has_document(citation: Any, seen: ShownCitation) -> bool:
 def _has_page(citation: Any, seen: ShownCitation) -> bool:
     page = citation["page"]
     if page is None:
-        return not re.search(r"\d", seen.fields.get("page", ""))
+        return not (
+            re.search(r"\d", seen.fields.get("page", ""))
+            or _MADE_UP_PAGE.search(_rest(citation, seen, "page"))
+        )
     return any(value == page for value, _, _ in _numbers(_rest(citation, seen, "page")))
 
 
@@ -180,12 +212,3 @@ def interaction_in_header(headers: Any, expected: object, where: str) -> Iterato
     if given is None or not same_id(given, expected):
         what = f"the header X-Interaction-Id is {given or 'missing'}; the body says {expected}"
         yield Finding(where, what, "interaction-header")
-
-
-__all__ = [
-    "failure_not_shown",
-    "interaction_in_header",
-    "not_shown",
-    "shown_on",
-    "taken_for_markup",
-]
