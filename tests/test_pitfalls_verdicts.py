@@ -178,7 +178,7 @@ def test_session_that_is_cut_short_has_the_status_of_its_cause(
 
 
 def test_session_that_goes_on_where_the_last_one_failed_is_not_green(project: Project) -> None:
-    """``--sw`` is interrupted, as pytest has it, and then leaves out what passed on another tree."""
+    """``--sw`` is interrupted, as pytest has it, and then leaves out what passed elsewhere."""
     project.finish()
     (project.root / "right/1.txt").unlink()
     options = ("-n0", VERIFY, "--sw", "-p", "cacheprovider", "-p", "stepwise", "-p", "no:randomly")
