@@ -28,7 +28,7 @@ from pytest_orchestrator._report import (
 )
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.watch import GRACE_S
-from pytest_orchestrator.errors import OrchestratorError
+from pytest_orchestrator.errors import OrchestratorError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -183,7 +183,10 @@ class Controller:
             outcome, _ = standing(state, gate, session=session.settings.session)
             return outcome
         # No test of it has run; that it passed before counts if nothing has changed since.
-        return session.verdict_now(gate)
+        try:
+            return session.verdict_now(gate)
+        except RunError as error:
+            return Outcome(error.verdict)
 
     def _left_undone(self) -> set[Outcome]:
         session = self.session
