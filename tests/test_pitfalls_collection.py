@@ -150,6 +150,7 @@ class Worker:
 
     name: str
     sent: list[list[int]] = field(default_factory=list)
+    shutting_down: bool = False
 
     @property
     def gateway(self) -> SimpleNamespace:
@@ -218,6 +219,19 @@ def test_gate_is_sent_first_and_light_tests_last() -> None:
 
     assert worker.sent == [[2, 3, filler], [1, filler], [0, filler]]
     assert session.scheduling.tests_finished
+
+
+def test_worker_that_was_told_to_end_is_sent_nothing() -> None:
+    """It would never run that, and xdist would take it for crashed."""
+    session = Session(Item("a", "G1"), Item("light"))
+    worker = session.hire("gw0")
+    worker.shutting_down = True
+
+    session.scheduling.mark_test_complete(worker, 0)
+
+    assert worker.sent == [[0, 2]]
+    assert session.scheduling.undecided() == {"light": False}
+    assert session.scheduling.remove_node(worker) is None
 
 
 def test_worker_that_replaces_another_is_sent_the_rest() -> None:

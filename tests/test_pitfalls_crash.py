@@ -130,9 +130,12 @@ def test_test_that_takes_every_worker_down_stops_the_session_under_x(project: Pr
     project.finish()
     project.write("gates/test_g1.py", GATE.format(n=1) + "    import os; os._exit(1)\n")
 
-    result = project.run("-n2", "-x", "--agents=off")
+    result = project.run("-n2", "-x", "--agents=off", "--junitxml=junit.xml")
 
     assert result.ret == ExitStatus.INFRA
+    report = ET.parse(project.root / "junit.xml")  # noqa: S314 - pytest has written it
+    told = [p.get("value") for p in report.iterfind(".//property[@name='orchestrator_verdict']")]
+    assert "INFRA" in told
     outcomes = result.parseoutcomes()
     assert (outcomes["failed"], outcomes["rerun"]) == (1, 2)
     assert "errors" not in outcomes, "the second gate should not have been asked any more"

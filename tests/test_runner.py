@@ -362,7 +362,21 @@ def test_attempt_that_took_too_long_is_recorded(bench: Bench) -> None:
     late, *others = bench.told(AttemptFinished)
     assert ("left-two", 1, "failed") == (late.task, late.attempt, late.status)
     assert late.reason.startswith("attempt 1 of left-two took longer than max_wall_s = 60 s")
+    assert late.overspent == "max_wall_s"
+    assert not any(event.overspent for event in others)
     assert ["succeeded", "succeeded"] == [event.status for event in others]
+
+
+@pytest.mark.parametrize("overspent", ["max_turns", ""])
+def test_part_says_which_budget_of_a_back_end_has_ended_it(bench: Bench, overspent: str) -> None:
+    """A back-end knows bounds of its own; a failure without one is no matter of budgets."""
+    ended = AgentResult("failed", "40 of 40 turns are over", overspent=overspent)
+    bench.agents.work["left-two"] = [lambda _: ended]
+
+    bench.run(LEFT)
+
+    (finished,) = bench.told(PhaseFinished)
+    assert (finished.status, finished.overspent) == ("failed", overspent)
 
 
 # ---------------------------------------------------------------- parked

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.plan import Plan, Task
     from pytest_orchestrator._domain.state import PhaseState, RunState
 
-BRIEF = 160
+BRIEF = 240
 """Characters of a reason within another one."""
 
 

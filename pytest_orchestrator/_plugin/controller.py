@@ -30,7 +30,7 @@ from pytest_orchestrator._report import (
 from pytest_orchestrator._run import ledger_key
 from pytest_orchestrator._run.locks import is_free
 from pytest_orchestrator._run.watch import GRACE_S
-from pytest_orchestrator.errors import Infra, OrchestratorError
+from pytest_orchestrator.errors import Infra, OrchestratorError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -216,7 +216,10 @@ class Controller:
             outcome, _ = standing(state, gate, session=session.settings.session)
             return outcome
         # No test of it has run; that it passed before counts if nothing has changed since.
-        return session.verdict_now(gate)
+        try:
+            return session.verdict_now(gate)
+        except RunError as error:
+            return Outcome(error.verdict)
 
     def _left_undone(self) -> set[Outcome]:
         session = self.session

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_orchestrator._plugin.session import RunSession
 
-TOLD_KEY: pytest.StashKey[Told] = pytest.StashKey()
+TOLD_KEY: pytest.StashKey[Told | None] = pytest.StashKey()
 """What a test that is under way has said so far; anew for each time it is run."""
 CALLED_KEY: pytest.StashKey[bool] = pytest.StashKey()
 """Whether a test itself has been run, and not only what it is set up with."""
@@ -151,7 +151,6 @@ class Items:
         self, report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> pytest.TestReport:
         error = call.excinfo.value if call.excinfo else None
-        gate = self._gate(item)
         said = told.read_report(report, call)
         if isinstance(error, (RunError, GateFailed, pytest.UsageError)):
             # Their messages say it all; a traceback would only show how checks work inside.
@@ -159,19 +158,26 @@ class Items:
             if isinstance(error, RunError) and report.when == "call":
                 # An error in pytest's words is what fails outside of the call.
                 report.when = "setup"
-        if call.when != "setup":
-            said = item.stash.get(TOLD_KEY, said).or_worse(said)
-        item.stash[TOLD_KEY] = said
-        item.stash[CALLED_KEY] = call.when == "call" or (
-            call.when == "teardown" and item.stash.get(CALLED_KEY, False)
-        )
-        # --setup-only, and who knows what plugins: a test that was not called has not passed.
-        is_over = item.stash[CALLED_KEY] or said.verdict is not Outcome.PASSED
-        if (gate and is_over) or isinstance(error, OrchestratorError):
-            report.user_properties += said.properties(gate)
-        elif gate:
-            report.user_properties.append((told.GATE, gate))
+        report.user_properties += self._said_so_far(item, call, said, error)
         return report
+
+    def _said_so_far(
+        self, item: pytest.Item, call: pytest.CallInfo[None], said: Told,
+        error: BaseException | None,
+    ) -> list[tuple[str, object]]:  # fmt: skip
+        """What a test says with all its reports up to this one; the last one counts."""
+        gate, is_new = self._gate(item), call.when == "setup"
+        before = None if is_new else item.stash.get(TOLD_KEY, None)
+        was_called = call.when == "call" or (not is_new and item.stash.get(CALLED_KEY, False))
+        item.stash[CALLED_KEY] = was_called
+        is_ours = bool(gate or before or isinstance(error, OrchestratorError))
+        said = before.or_worse(said) if before else said
+        item.stash[TOLD_KEY] = said if is_ours else None
+        if not is_ours:
+            return []
+        # --setup-only, and who knows what plugins: a test that was not called has not passed.
+        is_over = was_called or said.verdict is not Outcome.PASSED
+        return said.properties(gate) if is_over else [(told.GATE, gate)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -237,7 +237,9 @@ class GraphScheduling:
 
     def _send(self) -> None:
         """Send what may start now; the filler behind it lets the last one start at once."""
-        if self.dispatch is None:
+        if self.dispatch is None or all(node.shutting_down for node in self._nodes):
+            # After -x: a worker that has been told to end would never run what is sent now, and
+            # xdist would take that for a crash.
             return
         filler = len(self.collection)
         for node, indices in self.dispatch.next_batches().items():
