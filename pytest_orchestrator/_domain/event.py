@@ -153,6 +153,8 @@ class GateOpened(_Event):
     tests: tuple[str, ...]
     built: dict[str, str] = Field(default_factory=dict)
     """What is judged: the commit of each part; empty if it is a tree as it is."""
+    basis: dict[str, object] = Field(default_factory=dict)
+    """What the key is the digest of, spelled out: tree, contracts, gate sources, tools."""
 
 
 class GateTestFinished(_Event):
