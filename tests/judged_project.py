@@ -99,7 +99,10 @@ FILES = {
     "README.md": "About it.\n",
     ".gitignore": ".env\n",
     "gates/conftest.py": "# of the gates\n",
-    "gates/helper.py": "def look(): pass\n",
+    "gates/helper.py": "import os, checking.deep\n\ndef look(): pass\n",
+    "checking/deep.py": "from more import data\n",
+    "checking/__init__.py": "# a package\n",
+    "more/data/table.csv": "1,2\n",
     "gates/data/expected.json": '{"left": 1}\n',
     "gates/test_g1.py": GATE.format(name="G1"),
     "gates/test_g2.py": GATE.format(name="G2"),
@@ -120,7 +123,8 @@ TREE = (
 )  # fmt: skip
 CONTRACTS = tuple(path for path in FILES if path.startswith("docs/contracts/"))
 SOURCES = (
-    "conftest.py", "helpers.py", "pytest.ini", *(p for p in FILES if p.startswith("gates/")),
+    "conftest.py", "helpers.py", "pytest.ini",
+    *(p for p in FILES if p.startswith(("gates/", "checking/", "more/"))),
 )  # fmt: skip
 TOOLS = ("build-it", "run-it")
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_orchestrator._domain.basis import Basis
+from pytest_orchestrator._domain.event import GateOpened
+from pytest_orchestrator._run.ledger import Ledger
 from tests.project import Project
 
 VERIFY = "--agents=off"
@@ -37,10 +40,25 @@ def judged(project: Project) -> Counter[str]:
     return told
 
 
+def named(folder: Path) -> set[str]:
+    """The gates whose verdicts say what they rest on, each of which has to be so."""
+    ledger = Ledger(folder)
+    opened = [e.event for e in ledger.entries(0) if isinstance(e.event, GateOpened)]
+    ledger.close()
+    for event in opened:
+        basis = Basis(**event.basis)  # type: ignore[arg-type]
+        assert event.key == basis.key
+        assert basis.tree
+        assert basis.sources
+        assert basis.tools["pytest"] == pytest.__version__
+    return {event.gate for event in opened}
+
+
 def test_unchanged_gates_are_not_judged_again(counted: Project) -> None:
     """Without agents, too: a second session reads the verdicts, and says so; a touch is nothing."""
     first = counted.run("-n0", VERIFY)
     assert judged(counted) == {"G1": 1, "G2": 1}
+    assert named(counted.root / ".orchestrator/runs/verify") == {"G1", "G2"}
 
     for path in ("left/1.txt", "gates/test_g1.py", "conftest.py", "runbook.toml"):
         os.utime(counted.root / path)
@@ -151,6 +169,7 @@ def test_what_agents_have_built_is_answered_too(counted: Project) -> None:
     """With agents: reused, judged again on demand, and for each changed source."""
     counted.run("-n0")
     assert judged(counted) == {"G1": 1, "G2": 1}
+    assert named(counted.run_folder) == {"G1", "G2"}
 
     counted.run("-n0")
     assert not judged(counted)
@@ -162,6 +181,7 @@ def test_what_agents_have_built_is_answered_too(counted: Project) -> None:
     changed = counted.run("-n0", "-m", "phase2")
     assert changed.ret == pytest.ExitCode.OK
     assert judged(counted) == {"G1": 1, "G2": 1}
+    assert named(counted.run_folder) == {"G1", "G2"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ verdict can be found within milliseconds, and never for something that has chang
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -48,6 +49,7 @@ _WRITTEN_BY_TOOLS = frozenset(
 _NAMED = ("hypothesis", "httpx", "jsonschema", "jsonschema-rs", "openapi-spec-validator",
           "playwright", "pydantic", "pytest", "referencing", "schemathesis")  # fmt: skip
 """Distributions whose versions are kept by name; all others in one digest."""
+_IMPORT = re.compile(rb"^\s*(?:from\s+([A-Za-z_]\w*)|import\s+([\w., \t]+))", re.MULTILINE)
 
 
 class Judges:
@@ -138,7 +140,7 @@ def opening(
         tests: All its tests.
         built: The commits it judges, by part.
     """
-    told = asdict(basis) if basis else {}
+    told = asdict(basis) if basis is not None else {}
     return GateOpened(gate=gate, key=key, tests=tests, built=dict(built), basis=told)
 
 
@@ -155,7 +157,8 @@ def source_files(plan: Plan, project: Project) -> dict[str, str]:
     """Every file that judges, with the SHA-256 of its bytes.
 
     The tests of all gates and whatever lies in their folders, modules in the project's
-    folder, conftest files and settings of pytest above them, the runbook, and this package.
+    folder and packages there that they import, conftest files and settings of pytest above
+    them, the runbook, and this package.
 
     Returns:
         By path, relative to the project where it is within; files of this package begin with
@@ -197,9 +200,31 @@ def _sources(plan: Plan, project: Project) -> dict[str, Path]:
         found += _files(folder)
         above = [folder, *(p for p in folder.parents if p.is_relative_to(root)), root]
         found += [place / name for place in above for name in _SETTINGS]
+    found += _imported(root, found)
     files = {_name(project, path): path for path in found if path.is_file()}
     own = {f"<{PACKAGE.name}>/{f.relative_to(PACKAGE)}": f for f in _files(PACKAGE)}
     return files | own
+
+
+def _imported(root: Path, sources: Iterable[Path]) -> list[Path]:
+    """What is in the packages of the project's folder that sources import, and these in turn."""
+    found: list[Path] = []
+    seen = {PACKAGE}
+    todo = list(sources)
+    while todo:
+        names = {name for f in todo if f.suffix == ".py" for name in _imports(_read(f) or b"")}
+        folders = {root / name for name in names if (root / name).is_dir()} - seen
+        seen |= folders
+        todo = [file for folder in sorted(folders) for file in _files(folder)]
+        found += todo
+    return found
+
+
+def _imports(source: bytes) -> Iterator[str]:
+    for one, several in _IMPORT.findall(source):
+        for told in (one, *several.split(b",")):
+            if name := re.match(rb"\s*([A-Za-z_]\w*)", told):
+                yield name[1].decode()
 
 
 def _name(project: Project, path: Path) -> str:
