@@ -174,9 +174,15 @@ class RunSession:
         """
         ledger = self.ledger  # an unusable folder is reported before anything is locked
         self._take_lock()
+        try:
+            self._take_up(ledger)
+        except BaseException:
+            self._run_lock.release()
+            raise
+
+    def _take_up(self, ledger: Ledger) -> None:
         state = ledger.state()
         if state.identity not in {"", self.settings.identity}:
-            self._run_lock.release()
             raise Infra(
                 f"run {self.folder.name} was started for another runbook or another back-end "
                 f"({state.agents}); choose another --run-id, or leave it out"
