@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.event import (
+    WORKSPACE,
     AttemptFinished,
     AttemptNoticed,
     ContractPublished,
@@ -104,8 +105,15 @@ def summary_lines(
 
 
 def attempt_lines(state: RunState) -> list[str]:
-    """What somebody did to reach the judge: a line for each, under a head; empty if nothing."""
-    noticed = [f"{each.where}: {each.what} ({each.by})" for each in state.attempts]
+    """What somebody did to reach the judge: a line for each, under a head; empty if nothing.
+
+    Of a run's agents all, of trees as they are what was in the one that was judged last.
+    """
+    noticed = [
+        f"{each.where}: {each.what} ({each.by})"
+        for each in state.attempts
+        if each.by != WORKSPACE or each.session == state.session
+    ]
     noticed += [
         f"{file}: judges, and changed while agents were at work" for file in sorted(state.changed)
     ]

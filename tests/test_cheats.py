@@ -180,6 +180,19 @@ def test_nothing_in_a_tree_is_named_if_the_work_is_done(cheated: Project) -> Non
     assert "sitecustomize.py: Python imports it" in summary(result)
 
 
+def test_tree_that_was_copied_from_the_project_is_no_attempt(cheated: Project) -> None:
+    """Its gates, conftest file and settings are the project's own, to the byte."""
+    cheated.write("tree/left/1.txt", "done")
+    for name in ("conftest.py", "pytest.ini", "gates", "runbook.toml"):
+        source, target = cheated.root / name, cheated.root / "tree" / name
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy(source, target)
+
+    result = judge(cheated, cheated.root / "tree")
+
+    assert result.ret == 0, tell(result)
+    assert "attempts:" not in tell(result)
+
+
 def from_within(project: Project, tree: Path) -> subprocess.CompletedProcess[str]:
     """Start pytest in the tree."""
     command = [sys.executable, "-m", "pytest", f"--rootdir={project.root}", "--agents=off"]
@@ -386,7 +399,8 @@ def test_key_of_a_pipeline_reaches_who_judges_and_no_agent(
     assert not [p for p in written if secret.encode() in p.read_bytes()]
     monkeypatch.delenv(VARIABLE)
     refused = cheated.run(*asked)
-    assert refused.ret == pytest.ExitCode.USAGE_ERROR, tell(refused)
+    interrupted = pytest.ExitCode.INTERRUPTED  # as xdist's controller ends what it refuses
+    assert refused.ret in {pytest.ExitCode.USAGE_ERROR, interrupted}, tell(refused)
     assert f"give the key it was written with as {VARIABLE}" in tell(refused)
 
 

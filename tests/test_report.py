@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from pytest_orchestrator._domain.event import (
+    WORKSPACE,
     AttemptFinished,
     AttemptNoticed,
     AttemptStarted,
@@ -204,7 +205,10 @@ def test_attempts_are_told_once_each_and_by_whom() -> None:
         "  x.pth: runs (left-one attempt 1)",
         "  gates/test_s1.py: judges, and changed while agents were at work",
     ]
-    assert not attempt_lines(state_after(SESSION, changed, SESSION))
+    tree = AttemptNoticed(session="now", by=WORKSPACE, where="x.pth", what="runs")
+    later = SessionStarted(session="later", pid=2)
+    assert attempt_lines(state_after(SESSION, tree, tree))[1:] == ["  x.pth: runs (workspace)"]
+    assert not attempt_lines(state_after(SESSION, changed, tree, later))
 
 
 def test_parts_that_are_left_undone_are_listed() -> None:

@@ -71,3 +71,25 @@ def test_trace_store_is_told_if_there_is_one(project: Project, traces_url: str |
 
     assert seen.get("OTEL_EXPORTER_OTLP_ENDPOINT") == traces_url
     assert seen.get("OTEL_SDK_DISABLED") == (None if traces_url else "true")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_service_holds_nothing_of_who_judges(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It inherits its own output and no other file, and nobody's key."""
+    monkeypatch.setenv(
+        "PYTEST_ORCHESTRATOR_LEDGER_KEY", "a secret of whoever judges, not of services"
+    )
+    project.add("core")
+    inherited = os.open(project.folder, os.O_RDONLY)
+    os.set_inheritable(inherited, True)  # noqa: FBT003 - its only parameter
+
+    service = project.runtime().start("core")["core"]
+
+    held = {str(Path(f"/proc/{service.pid}/fd/{n}").resolve()) for n in range(1, 256)
+            if Path(f"/proc/{service.pid}/fd/{n}").is_symlink()}  # fmt: skip
+    files = {path for path in held if Path(path).is_absolute() and ":[" not in path}
+    assert files - {os.devnull} == {str(service.log.resolve())}
+    assert "a secret" not in str(environment_of(service))
+    os.close(inherited)

@@ -101,7 +101,7 @@ def claim_is_lost(runner: Runner) -> None:
 
 def ledger_is_damaged(runner: Runner) -> None:
     """A runner that cannot see whether it is wanted is not wanted."""
-    runner.ledger._db.execute("INSERT INTO event (at_s, body) VALUES (0, 'nonsense')")
+    runner.ledger._db.execute("INSERT INTO event (at_s, body, seal) VALUES (0, 'nonsense', x'00')")
 
 
 def somebody_ends_it(runner: Runner) -> None:

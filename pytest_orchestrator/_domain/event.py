@@ -83,13 +83,17 @@ class SourcesChanged(_Event):
     files: tuple[str, ...]
 
 
+WORKSPACE = "workspace"
+"""By whom something was left in a tree that is judged as it is."""
+
+
 class AttemptNoticed(_Event):
     """Somebody has left something whose only use is to reach the judge; no verdict by itself."""
 
     kind: Literal["attempt_noticed"] = "attempt_noticed"
     session: str
     by: str
-    """Who left it: a task and its attempt; ``"workspace"`` for a tree as it is."""
+    """Who left it: a task and its attempt, or ``WORKSPACE``."""
     where: str
     what: Reason
 

@@ -156,7 +156,7 @@ class RunState:
     changed: dict[str, float] = field(default_factory=dict)
     """What of that was found changed since, and when, by path."""
     attempts: tuple[AttemptNoticed, ...] = ()
-    """What was left to reach the judge, each once, oldest first."""
+    """What was left to reach the judge, each once, as it was noticed last."""
     last_id: int = 0
 
     def phase(self, part: object) -> PhaseState:
@@ -190,9 +190,10 @@ def _apply(state: RunState, entry: Entry) -> RunState:  # noqa: C901, PLR0912 - 
         case SourcesChanged():
             return replace(state, changed=dict.fromkeys(event.files, entry.at_s) | state.changed)
         case AttemptNoticed():
-            known = {(each.by, each.where, each.what) for each in state.attempts}
-            new = (event,) if (event.by, event.where, event.what) not in known else ()
-            return replace(state, attempts=state.attempts + new)
+            others = (
+                e for e in state.attempts if e != event.model_copy(update={"session": e.session})
+            )
+            return replace(state, attempts=(*others, event))
         case SessionCancelled():
             return replace(state, cancelled={**state.cancelled, event.session: event.reason})
         case NodeClaimed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
 import time
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_orchestrator._domain.event import (
+    WORKSPACE,
     AttemptNoticed,
     GateBlocked,
     GateTestFinished,
@@ -218,9 +220,15 @@ class RunSession:
         """
         ledger = self.ledger  # an unusable folder is reported before anything is locked
         self._take_lock()
+        try:
+            self._take_up(ledger)
+        except BaseException:
+            self._run_lock.release()
+            raise
+
+    def _take_up(self, ledger: Ledger) -> None:
         state = ledger.state()
         if state.identity not in {"", self.settings.identity}:
-            self._run_lock.release()
             raise Infra(
                 f"run {self.folder.name} was started for another runbook or another back-end "
                 f"({state.agents}); choose another --run-id, or leave it out"
@@ -491,12 +499,15 @@ class RunSession:
     def _notice_attempts(self, git: Git, delivered: list[str]) -> None:
         """Write down what a tree as it is holds to reach the judge.
 
-        In the project's own folder only what agents hand over: all else judges.
+        In the project's own folder only what agents hand over: all else judges. A tree may
+        have been built from a copy of that; what is still like it was left by nobody.
         """
-        own = git.tree.samefile(self.project.root)
-        for noticed in attempts_in(self.plan, git.tree, git.listed(*(delivered if own else ()))):
+        root, own = self.project.root, git.tree.samefile(self.project.root)
+        listed = git.listed(*(delivered if own else ()))
+        left = listed if own else [p for p in listed if not _is_same(git.tree / p, root / p)]
+        for noticed in attempts_in(self.plan, git.tree, left):
             session, where, what = self.settings.session, noticed.where, noticed.what
-            event = AttemptNoticed(session=session, by="workspace", where=where, what=what)
+            event = AttemptNoticed(session=session, by=WORKSPACE, where=where, what=what)
             if not (own and where == STORE) and event not in self.ledger.state().attempts:
                 self.ledger.append(event)
 
@@ -512,6 +523,13 @@ class RunSession:
             yield git
         finally:
             index.unlink(missing_ok=True)
+
+
+def _is_same(file: Path, other: Path) -> bool:
+    try:
+        return filecmp.cmp(file, other, shallow=False)
+    except OSError:
+        return False
 
 
 SESSION_KEY: pytest.StashKey[RunSession] = pytest.StashKey()
