@@ -200,6 +200,8 @@ def check_says_so(journey: Journey, answered: Journey) -> Verdict:
     """
     html = journey.heard.text
     where = f"{FRONTEND} page"
+    if not {"unknown", "error"} & {text.lower() for text in shown_on(html).statuses}:
+        return Verdict("says-so")  # it claims something else, and that is another finding
     return Verdict("says-so", tuple(says_nothing(html, answered.heard.text, where)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -84,9 +85,9 @@ class Interview:
         self._urls = addresses
         self._hops = hops
         self._paths = {"api": api_path, "core": core_path, "frontend": page_path}
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        # One for all: each would read the machine's certificates.
-        self._transport = httpx.HTTPTransport(limits=limits)
+        # Made once: each client would read the machine's certificates. Connections are not
+        # shared: who asks at the same time must not come into each other's way.
+        self._tls = ssl.create_default_context()
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +98,7 @@ class Interview:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._transport.close()
+        """Nothing is kept open between questions."""
 
     def url(self, service: str) -> str:
         """Where a service takes questions."""
@@ -184,8 +185,10 @@ class Interview:
         return self._send("POST", self.url("api"), DEADLINE_S, agent, json=asked)
 
     def _by_page(self, question: str, agent: str) -> Heard:
-        # Not closed: its transport belongs to all.
-        client = self._client(PAGE_DEADLINE_S, agent)
+        with self._client(PAGE_DEADLINE_S, agent) as client:
+            return self._typed(client, question)
+
+    def _typed(self, client: httpx.Client, question: str) -> Heard:
         page = self._heard(lambda: client.get(self.url("frontend")))
         if page.why:
             return page
@@ -202,12 +205,12 @@ class Interview:
         return self._heard(lambda: client.send(request, follow_redirects=True))
 
     def _send(self, method: str, url: str, deadline_s: float, agent: str, **what: Any) -> Heard:
-        client = self._client(deadline_s, agent)
-        return self._heard(lambda: client.request(method, url, **what))
+        with self._client(deadline_s, agent) as client:
+            return self._heard(lambda: client.request(method, url, **what))
 
     def _client(self, deadline_s: float, agent: str) -> httpx.Client:
         return self._httpx.Client(
-            transport=self._transport, timeout=deadline_s, max_redirects=_REDIRECTS,
+            verify=self._tls, timeout=deadline_s, max_redirects=_REDIRECTS,
             headers={"user-agent": agent}, trust_env=False,
         )  # fmt: skip
 
