@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 
+# httpx loads it when it is first used. Within one of these tests that would be undone with the
+# test, as pytester does with all modules, and httpx would know its exceptions no more.
+import httpcore  # noqa: F401
 import pytest
 
 from pytest_orchestrator._stack.trace_store import TraceStore
