@@ -63,7 +63,7 @@ def event_line(entry: Entry) -> str:  # noqa: C901 - one match over all events
         case SessionCancelled():
             return f"stopping: {event.reason}"
         case SourcesChanged():
-            return f"changed while agents were at work: {', '.join(event.files)}"
+            return f"changed during the session: {', '.join(event.files)}"
         case AttemptNoticed():
             return f"attempt: {event.where}: {event.what}"
         case _:
@@ -114,10 +114,8 @@ def attempt_lines(state: RunState) -> list[str]:
         for each in state.attempts
         if each.by != WORKSPACE or each.session == state.session
     ]
-    noticed += [
-        f"{file}: judges, and changed while agents were at work" for file in sorted(state.changed)
-    ]
-    head = f"attempts: {len(noticed)} thing(s) whose only use is to reach the judge"
+    noticed += [f"{file}: judges, and changed during the session" for file in sorted(state.changed)]
+    head = f"attempts: {len(noticed)} thing(s) that may reach the judge"
     return [head, *(f"  {line}" for line in noticed)] if noticed else []
 
 

@@ -183,7 +183,7 @@ def background(action):
     os.wait()
 """
 
-GATE_CHANGED = r"gates/test_g1.py: judges, and changed while agents were at work"
+GATE_CHANGED = r"gates/test_g1.py: judges, and changed during the session"
 INSERT = "INSERT INTO event (id, at_s, body, seal) "
 FORGED = r"row \d+ .*nothing in .* is believed"
 
@@ -191,7 +191,7 @@ FORGED = r"row \d+ .*nothing in .* is believed"
 def settings(name: str, text: str) -> Played:
     """Settings of pytest's in the project's own folder."""
     script = f"(ROOT / 'evil.py').write_text({EVIL!r})\nwrite(ROOT / {name!r}, {text!r})"
-    return Played(script, f"{name}: judges, and changed while agents were at work")
+    return Played(script, f"{name}: judges, and changed during the session")
 
 
 PLAYED = {

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_orchestrator._domain.verdict import Finding, Verdict
+from pytest_orchestrator._domain.verdict import ExitStatus, Finding, Verdict
 from pytest_orchestrator._stack.browser import EXECUTABLE, Browser, Visit, find_chromium
 from pytest_orchestrator.errors import Unverifiable
 from tests.project import Project
@@ -129,7 +129,7 @@ def test_option_without_playwright_is_unverifiable(
 
     result = asking.run("--agents=off", "--gate=G1", "-n0", "--browser")
 
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret == ExitStatus.UNVERIFIABLE
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines([
         "*Playwright*pip install 'pytest-orchestrator*browser*'*", "G1*UNVERIFIABLE*",

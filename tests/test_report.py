@@ -49,7 +49,7 @@ LINES: list[tuple[Event, str]] = [
     (SessionCancelled(session="now", reason="interrupted"), "stopping: interrupted"),
     (SourcesSealed(session="now", files={"gates/test_s1.py": "d"}), ""),
     (SourcesChanged(session="now", files=("gates/test_s1.py", "conftest.py")),
-     "changed while agents were at work: gates/test_s1.py, conftest.py"),
+     "changed during the session: gates/test_s1.py, conftest.py"),
     (AttemptNoticed(session="now", by="left-one attempt 1", where="x.pth", what="Python runs it"),
      "attempt: x.pth: Python runs it"),
     (NodeClaimed(node=LEFT, session="now", worker="gw1"), "left_phase1: started for gw1"),
@@ -201,9 +201,9 @@ def test_attempts_are_told_once_each_and_by_whom() -> None:
     state = state_after(SESSION, noticed, noticed, changed)
 
     assert attempt_lines(state) == [
-        "attempts: 2 thing(s) whose only use is to reach the judge",
+        "attempts: 2 thing(s) that may reach the judge",
         "  x.pth: runs (left-one attempt 1)",
-        "  gates/test_s1.py: judges, and changed while agents were at work",
+        "  gates/test_s1.py: judges, and changed during the session",
     ]
     tree = AttemptNoticed(session="now", by=WORKSPACE, where="x.pth", what="runs")
     later = SessionStarted(session="later", pid=2)

@@ -166,7 +166,7 @@ def source_files(plan: Plan, project: Project) -> dict[str, str]:
     """
     return {
         name: bytes_digest(os.fsencode(path)).decode()
-        for name, path in sorted(_sources(plan, project).items())
+        for name, path in sorted(sources(plan, project).items())
     }
 
 
@@ -182,7 +182,7 @@ def sources_digest(plan: Plan, project: Project) -> str:
 def sources_stamp(plan: Plan, project: Project) -> str:
     """Changes whenever one of them may have changed; quick."""
     digest = sha256()
-    for name, path in sorted(_sources(plan, project).items()):
+    for name, path in sorted(sources(plan, project).items()):
         try:
             at = path.stat()
         except OSError:
@@ -192,7 +192,8 @@ def sources_stamp(plan: Plan, project: Project) -> str:
     return digest.hexdigest()
 
 
-def _sources(plan: Plan, project: Project) -> dict[str, Path]:
+def sources(plan: Plan, project: Project) -> dict[str, Path]:
+    """Every file that judges, by the name that ``source_files`` gives it."""
     root = project.root
     folders = {(root / gate.tests).parent for gate in plan.gates.values()}
     found = [*root.glob("*.py"), project.runbook]

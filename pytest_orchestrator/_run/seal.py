@@ -9,21 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.event import SourcesChanged, SourcesSealed
+from pytest_orchestrator._run.gate_key import PACKAGE, sources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pytest_orchestrator._domain.plan import Plan
     from pytest_orchestrator._run.judge import Project
     from pytest_orchestrator._run.ledger import Ledger
 
-PACKAGE = Path(__file__).parent.parent
 INSTALLED = "(installed) "
-_SETTINGS = (
-    "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini",
-    "setup.cfg", "conftest.py",
-)  # fmt: skip
-_IMPORTED = ("*.py", "*.pth", "*/__init__.py", "*-info/entry_points.txt")
 _Signature = tuple[int, int, int, int]
 
 
@@ -59,19 +54,9 @@ class Sources:
             ledger.append(SourcesChanged(session=session, files=files))
         return told(ledger.state().changed)
 
-    def _files(self) -> Iterator[Path]:
-        root = self._project.root
-        folders = {(root / gate.tests).parent for gate in self._plan.gates.values()}
-        files = {self._project.runbook, *(root / brief for brief in self._plan.briefs)}
-        files |= {root / name for name in _SETTINGS}
-        # The root is on the search path as soon as its conftest file has been imported.
-        files |= {file for pattern in _IMPORTED for file in root.glob(pattern)}
-        for folder in folders - {root}:
-            files |= {f for f in folder.rglob("*") if "__pycache__" not in f.parts}
-            files |= {p / "conftest.py" for p in folder.parents if p.is_relative_to(root)}
-        files |= {root / gate.tests for gate in self._plan.gates.values()}
-        files |= {f for f in PACKAGE.rglob("*") if "__pycache__" not in f.parts}
-        return iter(sorted(files))
+    def _files(self) -> tuple[Path, ...]:
+        briefs = {self._project.root / brief for brief in self._plan.briefs}
+        return tuple(sorted(briefs.union(sources(self._plan, self._project).values())))
 
     def _digest(self, file: Path) -> str:
         try:
@@ -95,11 +80,6 @@ class Sources:
         return str(file)
 
 
-def source_files(plan: Plan, project: Project) -> dict[str, str]:
-    """What judges a project: sha256 of each file, by its path in the project."""
-    return Sources(plan, project).digests()
-
-
 def differing(sealed: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
     """The paths that are new, gone or of another content; sorted."""
     return tuple(sorted(f for f in sealed.keys() | now if sealed.get(f) != now.get(f)))
@@ -115,7 +95,7 @@ def told(changed: Mapping[str, float]) -> str:
     installed = "`pip install --force-reinstall pytest-orchestrator`" if own != files else ""
     look = f"`git diff -- {' '.join(own)}` shows what, `git checkout` undoes it" if own else ""
     return (
-        f"{', '.join(files)} changed while agents were at work (seen at {clock}), so nothing is "
+        f"{', '.join(files)} changed during the session (seen at {clock}), so nothing is "
         f"judged by what was agreed; {'; '.join(filter(None, (look, installed)))}. If it was you, "
         "run again"
     )
