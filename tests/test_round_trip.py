@@ -446,7 +446,7 @@ def test_page_says_that_nobody_answered() -> None:
     fine = Heard(502, headers, shown)
     wrong = {
         "http-status": replace(fine, status_code=200),
-        "status": replace(fine, text="<html>"),
+        "status": replace(fine, text="<html><p>Sorry.</p>"),
         "answer": replace(fine, text=f'{shown}<p data-field="answer">x</p>'),
         "citations": replace(fine, text=f'{shown}<p data-field="citation">x</p>'),
         "timeout": Heard(why="gives no answer within 20 s"),
