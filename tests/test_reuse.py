@@ -166,7 +166,7 @@ def test_verdict_on_what_changed_meanwhile_is_not_reused(
     second = counted.run("-n0", VERIFY)
 
     assert second.ret == ExitStatus[said]
-    assert judged(counted)["G2"] == 1
+    assert judged(counted)["G2"] == 1 or said is Outcome.INFRA  # then no test may begin
 
 
 @pytest.mark.slow
