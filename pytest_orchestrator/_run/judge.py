@@ -86,7 +86,8 @@ def _command(project: Project, tree: Path, folder: Path) -> list[str]:
         "--agents=off", f"--runbook={project.runbook}", f"--workspace={tree}",
         f"--run-folder={folder}", f"--rootdir={project.root}", f"--confcutdir={project.root}",
         "-o", "addopts=",
-        "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:randomly", "-q", "--tb=short",
+        "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:schemathesis",
+        "-q", "--tb=short",
     ]  # fmt: skip
 
 
