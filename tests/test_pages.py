@@ -121,6 +121,13 @@ def test_elements_that_are_not_closed_end_with_their_parent() -> None:
     assert {"a": ["one"], "b": ["three"]} == page_fields(html)
 
 
+def test_paragraph_ends_where_the_next_block_begins() -> None:
+    """Its end tag may be left out, as may those of html, head and body."""
+    html = "<!doctype html><title>T</title><p data-field='a'>one<p data-field='b'>two<ul><li>three"
+
+    assert {"a": ["one"], "b": ["two"]} == page_fields(html)
+
+
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1)))
 def test_every_field_is_found(texts: list[str]) -> None:
     """As many fields as were written, with their texts, in their order."""

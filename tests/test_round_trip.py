@@ -380,6 +380,17 @@ def test_page_says_in_words_that_there_is_no_answer() -> None:
     assert check_says_so(telling, answered).passed
 
 
+def test_words_of_a_page_are_found_without_tags_that_may_be_left_out() -> None:
+    """Such as those of its body, and the ends of its paragraphs."""
+    frame = "<!doctype html><title>Ask</title><h1>Ask me</h1>"
+    answered = page_journey(ANSWER, shown=f"{frame}{html(ANSWER)}")
+    mute = page_journey(UNKNOWN, shown=f"{frame}{html(UNKNOWN)}")
+    telling = page_journey(UNKNOWN, shown=f"{frame}{html(UNKNOWN)}<p>Sorry")
+
+    assert told(check_says_so(mute, answered)) == {("frontend", "sentence")}
+    assert check_says_so(telling, answered).passed
+
+
 TAG = "x-q1"
 
 

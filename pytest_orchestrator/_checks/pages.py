@@ -28,6 +28,13 @@ _ENDED_BY: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "td": (("td", "th"), ("table", "tr")),
     "th": (("td", "th"), ("table", "tr")),
     "option": (("option",), ("select", "datalist")),
+    **dict.fromkeys(
+        """
+        address article aside blockquote details div dl fieldset figure footer form h1 h2 h3 h4 h5
+        h6 header hr main menu nav ol p pre section table ul
+        """.split(),  # noqa: SIM905 - as above
+        (("p",), ("button", "caption", "object", "table", "td", "th")),
+    ),
 }
 _UNSEEN = frozenset(("noscript", "script", "style", "template"))
 # Elements that show something without any text in them.
@@ -114,12 +121,13 @@ class Element:
 
 
 class Page(HTMLParser):
-    """Collects the elements of a page; forgives what browsers forgive."""
+    """Collects the elements and texts of a page; forgives what browsers forgive."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.is_html = False
         self.shows = False
+        self.texts: list[str] = []
         self.elements: list[Element] = []
         self._open: list[Element] = []
 
@@ -178,6 +186,7 @@ class Page(HTMLParser):
         around = {element.tag for element in self._open}
         if not around & _UNSEEN:
             self.shows |= bool(data.strip()) and "title" not in around
+            self.texts.append(data)
             for element in self._open:
                 element.parts.append(data)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:[.,]\d+)?(?![\w]|[.,]\d)")
 # What programs show for what is not there, and a page that is not there.
 _MADE_UP_PAGE = re.compile(r"\b(None|null|undefined|NaN)\b|\b[Pp](age|g\.?|\.)?:?\s*\d")
-_FRAME = frozenset(("footer", "form", "h1", "header", "nav"))
+_FRAME = frozenset(("footer", "form", "h1", "header", "nav", "title"))
 _FIELDS = frozenset(("answer", "citation", "interaction_id", "status"))
 
 
@@ -92,8 +92,7 @@ def says_nothing(html: str, answered: str, where: str) -> Iterator[Finding]:
 def _own_words(html: str) -> Counter[str]:
     """The words of a page besides its frame and what it is asked to show."""
     page = read_page(html)
-    bodies = [e for e in page.elements if e.tag == "body"] or page.elements[:1]
-    left = Counter(word for body in bodies[:1] for word in " ".join(body.parts).split())
+    left = Counter(" ".join(page.texts).split())
     apart = [e for e in page.elements if e.tag in _FRAME or e.marked_as in _FIELDS]
     for element in apart:
         if not any(outer in apart for outer in element.around):
