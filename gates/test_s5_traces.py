@@ -8,6 +8,7 @@ from functools import partial
 import httpx
 import pytest
 
+from pytest_orchestrator.round_trip import ask_by_form
 from pytest_orchestrator.types import Services, Traces
 
 pytestmark = pytest.mark.gate("S5")
@@ -29,8 +30,7 @@ def ask_page(
     http: httpx.Client, application: dict[str, str], headers: dict[str, str]
 ) -> httpx.Response:
     """Send the page's form, as a browser without JavaScript would."""
-    url = application["frontend"] + "/"
-    return http.post(url, data={"question": QUESTION}, headers=headers)
+    return ask_by_form(http, application["frontend"] + "/", QUESTION, headers)
 
 
 def ask_api(

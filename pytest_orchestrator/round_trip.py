@@ -18,6 +18,7 @@ from pytest_orchestrator._checks.round_trip.blame import (
     documented_statuses,
 )
 from pytest_orchestrator._checks.round_trip.crowds import check_core_at_once, check_not_mixed_up
+from pytest_orchestrator._checks.round_trip.forms import ask_by_form
 from pytest_orchestrator._checks.round_trip.interview import AGENTS, AT_ONCE, Interview
 from pytest_orchestrator._checks.round_trip.journey import Heard, Journey
 from pytest_orchestrator._checks.round_trip.library import Library, read_library
@@ -64,6 +65,7 @@ __all__ = [
     "Library",
     "Script",
     "answering",
+    "ask_by_form",
     "broad_questions",
     "check_answered",
     "check_cited",

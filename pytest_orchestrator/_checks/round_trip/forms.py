@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from pytest_orchestrator._checks.pages import read_page
+from pytest_orchestrator._domain.verdict import Finding
+from pytest_orchestrator.errors import GateFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    import httpx
 
     from pytest_orchestrator._checks.pages import Element, Page
 
@@ -55,6 +62,35 @@ def submission(form: Form, question: str) -> dict[str, Any]:
     if form.multipart:
         return {"files": [(n, (None, v)) for n, values in fields.items() for v in values]}
     return {"data": fields}
+
+
+def ask_by_form(
+    client: httpx.Client, url: str, question: str, headers: Mapping[str, str]
+) -> httpx.Response:
+    """Get a page and send its form, as a browser without scripts does.
+
+    Args:
+        client: Who asks.
+        url: The page's address, e.g. ``"http://127.0.0.1:3000/"``.
+        question: What is typed.
+        headers: Sent with the form besides the client's own, not when the page is fetched.
+
+    Returns:
+        The answer to the form; redirects are followed as the client does.
+
+    Raises:
+        GateFailed: The page has no form in which a question can be asked.
+        httpx.HTTPError: There was no answer.
+    """
+    form = form_of(read_page(client.get(url).text))
+    if isinstance(form, str):
+        rule = "form"
+        raise GateFailed(rule, [Finding("frontend page", form, rule)])
+    own = {"origin": url.rstrip("/"), "referer": url}
+    target = urljoin(url, form.action)
+    return client.request(
+        form.method, target, headers={**own, **headers}, **submission(form, question)
+    )
 
 
 def _form(form: Element, own: list[Element]) -> Form | str:
