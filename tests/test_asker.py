@@ -38,7 +38,7 @@ def heard() -> Iterator[tuple[str, list[list[tuple[str, str]]]]]:
     heads: list[list[tuple[str, str]]] = []
     handler = type("Handler", (Heard,), {"heads": heads})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", heads
         server.shutdown()
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SERVER = """
 import http.server, json, os, signal, socket, subprocess, sys, threading, time
 
+pytestmark = pytest.mark.slow
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         status, media_type, text = answer(self)

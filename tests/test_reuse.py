@@ -84,6 +84,7 @@ def test_gates_are_judged_again_on_demand(counted: Project) -> None:
     assert judged(counted) == {"G2": 1}
 
 
+@pytest.mark.slow
 def test_failed_verdict_is_not_reused(counted: Project) -> None:
     """Whoever failed is judged again as a whole, also if nothing has changed that we know of."""
     counted.append(
@@ -189,6 +190,7 @@ def test_what_agents_have_built_is_answered_too(counted: Project) -> None:
     assert named(counted.run_folder) == {"G1", "G2"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agents", [VERIFY, pytest.param("--agents=scripted", marks=pytest.mark.slow)]
 )

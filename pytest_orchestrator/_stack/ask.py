@@ -9,8 +9,8 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin, urlsplit
 
-from pytest_orchestrator._domain.asker import asker
 from pytest_orchestrator._domain.life import Answer
+from pytest_orchestrator._stack.client import look_like
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,8 +68,7 @@ class Asker:
                 ssl.PROTOCOL_TLS_CLIENT
             ),  # never used, but loading CAs takes time
         )
-        # Given to the constructor, they would be added to httpx's own, by which it is known.
-        self._client.headers = httpx.Headers(asker(self._url))
+        look_like(self._client, self._url)
         return self
 
     def __exit__(
