@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pytest_orchestrator._domain.life import Life
     from pytest_orchestrator._domain.verdict import Finding
 
+pytestmark = pytest.mark.slow
+
 # What varies comes before it: `answer(handler)` returns status, content type and text.
 SERVER = """
 import http.server, json, os, signal, socket, subprocess, sys, threading, time
-
-pytestmark = pytest.mark.slow
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
