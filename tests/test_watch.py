@@ -161,3 +161,38 @@ def test_watch_sees_no_reason_while_all_is_well(tmp_path: Path) -> None:
     watch.allow(0.0)
     watch.allow(None)
     assert not watch._is_over()
+
+
+ENDING = """
+import sys, threading, time
+from pathlib import Path
+from pytest_orchestrator._run.ledger import Ledger
+from pytest_orchestrator._run.locks import FileLock
+from pytest_orchestrator._run.watch import Claim, Watch
+
+folder = Path(sys.argv[1])
+lock = FileLock(folder / "run.lock")
+lock.acquire()
+threading.Thread.start = lambda self: None  # as if it had ended with its process
+Watch(Ledger(folder), folder / "run.lock", Claim("node", "now", 1)).start()
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_runner_that_is_ended_while_it_ends_does_not_stay(tmp_path: Path) -> None:
+    """Its watching thread is gone by then, and its claim would be held for ever."""
+    ledger = Ledger(tmp_path)
+    ledger.append(claimed("node"))
+    ledger.close()
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDING, str(tmp_path)], stdout=subprocess.PIPE, text=True,
+        start_new_session=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as runner:  # fmt: skip
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "up\n"
+
+        runner.terminate()
+
+        assert runner.wait(DEADLINE_S) == -signal.SIGKILL

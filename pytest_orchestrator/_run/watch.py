@@ -72,10 +72,14 @@ class Watch:
         self._deadline_s = None if seconds is None else time.monotonic() + seconds
 
     def _rest(self, *_: object) -> None:
-        """Keep the main thread from taking an agent that was ended for one that is done."""
+        """Keep the main thread from taking an agent that was ended for one that is done.
+
+        Where the process was about to end anyway, the thread that would end the group may be
+        gone already; so nobody rests for longer than that takes.
+        """
         self._asked_to_end = True
-        while True:
-            time.sleep(GRACE_S)
+        time.sleep(2 * GRACE_S)
+        os.killpg(0, signal.SIGKILL)
 
     def _loop(self) -> None:
         try:
