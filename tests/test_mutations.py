@@ -109,7 +109,7 @@ def test_no_random_byte_of_the_runbook_leaves_a_verdict_standing(
             seen["the same" if same else "judged again"] += 1
         runbook.write_bytes(content)
     assert seen.total() == times
-    assert times < 100 or min(seen.values()) > 10, seen
+    assert times < 100 or set(seen) == {"refused", "judged again", "the same"}, seen
 
 
 def size_and_time(path: bytes) -> bytes:

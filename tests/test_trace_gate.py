@@ -109,7 +109,9 @@ def write(pytester: pytest.Pytester, traces: str, service: str = SERVICE) -> Non
 
 def judged(pytester: pytest.Pytester) -> tuple[int, str]:
     """Exit status and output of a session that judges the project."""
-    done = pytester.runpytest_subprocess("--agents=off", "-n0", "gates", "--showlocals")
+    done = pytester.runpytest_subprocess(
+        "--agents=off", "--rejudge", "-n0", "gates", "--showlocals"
+    )
     return int(done.ret), done.stdout.str() + done.stderr.str()
 
 

@@ -31,12 +31,15 @@ _DROPPED_FAMILIES = ("PYTEST_", "GIT_", "FAKETIME_")
 _SEARCHED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
-def judging_environment(caller: Mapping[str, str], away_from: Sequence[Path]) -> dict[str, str]:
+def judging_environment(
+    caller: Mapping[str, str], away_from: Sequence[Path], not_from: Sequence[Path] = ()
+) -> dict[str, str]:
     """The environment of a process that judges what agents have built.
 
     Args:
         caller: The environment there is.
         away_from: Folders agents write in, absolute: nothing is looked up there.
+        not_from: Folders, absolute, that hold no modules; what is in folders below may.
 
     Returns:
         A new dictionary, without what would have Python, pytest, git or the loader run
@@ -50,14 +53,18 @@ def judging_environment(caller: Mapping[str, str], away_from: Sequence[Path]) ->
     }
     for key in _SEARCHED:
         if key in kept:
-            kept[key] = _safe(kept[key], away_from)
+            kept[key] = _safe(kept[key], away_from, not_from if key == "PYTHONPATH" else ())
     return {key: value for key, value in kept.items() if value or key not in _SEARCHED}
 
 
-def _safe(places: str, away_from: Sequence[Path]) -> str:
+def _safe(places: str, away_from: Sequence[Path], not_from: Sequence[Path]) -> str:
     """A search path without its relative and reachable places; the first of equals stays."""
     kept = dict.fromkeys(places.split(os.pathsep))
-    return os.pathsep.join(place for place in kept if _is_away(place, away_from))
+    return os.pathsep.join(
+        place
+        for place in kept
+        if _is_away(place, away_from) and Path(os.path.realpath(place)) not in not_from
+    )
 
 
 def _is_away(place: str, away_from: Sequence[Path]) -> bool:

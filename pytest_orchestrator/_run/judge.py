@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_orchestrator._domain.isolation import judging_environment
@@ -16,11 +17,11 @@ from pytest_orchestrator.errors import Infra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from pytest_orchestrator._domain.plan import Gate
     from pytest_orchestrator._domain.state import RunState
 
+_PACKAGE = Path(__file__).resolve().parents[1]
 _NOTHING_COLLECTED = 5
 _JUDGED = frozenset({*ExitStatus, _NOTHING_COLLECTED})
 
@@ -101,4 +102,11 @@ def environment(project: Project, tree: Path | None = None) -> dict[str, str]:
     away = [(project.root / ".orchestrator" / "runs").resolve()]
     if tree is not None and not project.root.resolve().is_relative_to(tree.resolve()):
         away.append(tree.resolve())
-    return judging_environment(os.environ, away) | handed_on()
+    # Whatever an agent has put there would come before what is installed.
+    is_installed = not _PACKAGE.is_relative_to(project.root.resolve())
+    return (
+        judging_environment(
+            os.environ, away, not_from=[project.root.resolve()] if is_installed else []
+        )
+        | handed_on()
+    )
