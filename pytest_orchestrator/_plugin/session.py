@@ -384,10 +384,10 @@ class RunSession:
         judged = self._judged.get(gate)
         if judged is None or judged.basis is None:
             return ""
+        if gate not in self._trees and gate not in self._snapshots:
+            return ""  # no test of this process has asked for it
         if self.with_agents:
             return self.workspaces.changed(judged.basis.tree, gate)
-        if gate not in self._snapshots:
-            return ""
         with self._git_as_is() as git:
             return rewritten(git, self._snapshots[gate])
 
