@@ -12,7 +12,8 @@ import pytest
 
 from pytest_orchestrator import _backends, hookspecs
 from pytest_orchestrator._domain.plan import Part, phase_numbers
-from pytest_orchestrator._plugin.controller import Controller, XdistController, announce
+from pytest_orchestrator._plugin.controller import Controller
+from pytest_orchestrator._plugin.distributed import XdistController, announce
 from pytest_orchestrator._plugin.filler import FillerHooks, find_interactor
 from pytest_orchestrator._plugin.items import Items
 from pytest_orchestrator._plugin.options import find_runbook, option
